@@ -1,0 +1,26 @@
+//! What rides on the buffers: one definition, read and written everywhere.
+//!
+//! - [`HeartRateMeta`]: the public result, a `GstCustomMeta` that C and Python read by name.
+//! - [`FaceCropMeta`]: private, the pixels that `facecrop` hands to `hrnetinfer`.
+//! - [`PulseTestMeta`]: the truth that `pulsetestsrc` writes and tests read.
+
+mod custom;
+mod face_crop;
+mod heart_rate;
+mod pulse_test;
+mod reasons;
+
+pub use face_crop::{FaceCrop, FaceCropMeta, Previous};
+pub use heart_rate::{Face, HeartRateMeta, Status};
+pub use pulse_test::{PulseTestMeta, TrueFace};
+pub use reasons::{Reason, Reasons};
+
+/// Registers the public metas with GStreamer. Call it once GStreamer is initialised; repeated
+/// calls do nothing.
+pub fn register() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        gst::meta::CustomMeta::register(heart_rate::NAME, &[]);
+        gst::meta::CustomMeta::register(pulse_test::NAME, &[]);
+    });
+}
