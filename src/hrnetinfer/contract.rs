@@ -10,6 +10,10 @@
 
 use std::fmt;
 
+/// The keys of a model file's metadata.
+pub const KEYS: [&str; 5] =
+    ["hrnet.contract", "hrnet.color", "hrnet.motion", "hrnet.appearance", "hrnet.output"];
+
 /// Order of the colour planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Color {
@@ -77,7 +81,7 @@ impl std::error::Error for ContractError {}
 
 impl Contract {
     /// Reads the keys that `get` finds; a key that is not there keeps its default.
-    pub fn read<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Contract, ContractError> {
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Contract, ContractError> {
         let mut contract = Contract::default();
         read_key(&get, "hrnet.contract", "1 (made for a newer plugin?)", |v| {
             (v == "1").then_some(())
@@ -100,15 +104,14 @@ impl Contract {
     }
 }
 
-fn read_key<'a, T>(
-    get: &impl Fn(&str) -> Option<&'a str>,
+fn read_key<T>(
+    get: &impl Fn(&str) -> Option<String>,
     key: &'static str,
     expected: &'static str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, ContractError> {
     let Some(value) = get(key) else { return Ok(None) };
-    let error = || ContractError { key, value: value.to_owned(), expected };
-    parse(value.trim()).map(Some).ok_or_else(error)
+    parse(value.trim()).map(Some).ok_or(ContractError { key, value, expected })
 }
 
 fn parse_color(value: &str) -> Option<Color> {
@@ -162,6 +165,7 @@ mod tests {
             "hrnet.output" => Some("pulse"),
             _ => None,
         };
+        let get = |key: &str| get(key).map(str::to_owned);
         let expected = Contract {
             color: Color::Bgr,
             motion: MotionScale::Gain { gain: 3.5, clamp: 2.0 },
@@ -182,7 +186,7 @@ mod tests {
             ("hrnet.appearance", ""),
             ("hrnet.output", "bpm"),
         ] {
-            let error = Contract::read(|k| (k == key).then_some(value)).unwrap_err();
+            let error = Contract::read(|k| (k == key).then(|| value.to_owned())).unwrap_err();
             assert!(error.to_string().starts_with(&format!("{key}: \"{value}\" is not ")));
         }
     }

@@ -3,6 +3,7 @@
 //! Maps are planar RGB like the crops; [`Layout::arrange`] puts them in the tensor's order.
 
 use super::contract::{Appearance, Color, Contract, MotionScale};
+use crate::facecrop::area::{PixelRect, RgbRows, area_average};
 
 /// The frame interval to which motion is normalised: a pair further apart has moved further, and
 /// dividing by the interval makes the map a rate that does not depend on the frame rate.
@@ -103,6 +104,28 @@ impl Layout {
     }
 }
 
+/// Averages a planar RGB crop of side `from` to side `to`.
+pub fn resized(crop: &[f32], from: usize, to: usize) -> Vec<f32> {
+    struct Planar<'a>(&'a [f32], usize);
+    impl RgbRows for Planar<'_> {
+        fn width(&self) -> usize {
+            self.1
+        }
+        fn height(&self) -> usize {
+            self.1
+        }
+        fn read_row(&self, y: usize, x: usize, out: [&mut [f32]; 3]) {
+            for (c, plane) in out.into_iter().enumerate() {
+                plane.copy_from_slice(&self.0[(c * self.1 + y) * self.1 + x..][..plane.len()]);
+            }
+        }
+    }
+    let mut out = Vec::new();
+    let rect = PixelRect { x: 0, y: 0, w: from, h: from };
+    area_average(&Planar(crop, from), rect, to, &mut out);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,5 +191,13 @@ mod tests {
         assert_eq!(out, [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
         Layout::Nchw.arrange(Color::Bgr, &map, &mut out);
         assert_eq!(out, [5.0, 6.0, 3.0, 4.0, 1.0, 2.0]);
+    }
+
+    #[test]
+    fn a_larger_crop_is_averaged() {
+        let crop: Vec<f32> = (0..48).map(|i| i as f32).collect();
+        let half = resized(&crop, 4, 2);
+        assert_eq!(half[..4], [2.5, 4.5, 10.5, 12.5]);
+        assert_eq!(half[8], 34.5);
     }
 }
