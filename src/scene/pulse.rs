@@ -82,7 +82,7 @@ pub struct Pulse {
 impl Pulse {
     /// A regular pulse of the usual shape: rate exactly as asked, amplitude unmodulated.
     pub fn regular(rate: Rate, start: f64) -> Pulse {
-        Pulse::new(rate, start, [(0.4, 0.2), (0.12, 0.5)])
+        Pulse::new(rate, start, [(0.4, -0.5), (0.12, -0.5)])
     }
 
     fn new(rate: Rate, start: f64, harmonics: Harmonics) -> Pulse {
@@ -95,8 +95,8 @@ impl Pulse {
     pub fn random(rng: &mut fastrand::Rng, bpm: f64) -> Pulse {
         // Harmonics of fast pulses are weaker: the vessels low-pass them.
         let fade = (90.0 / bpm).clamp(0.35, 1.0);
-        let second = (fade * uniform(rng, 0.15, 0.55), uniform(rng, -0.5, 0.7));
-        let third = (fade * uniform(rng, 0.0, 0.22), uniform(rng, -0.8, 0.9));
+        let second = (fade * uniform(rng, 0.15, 0.55), uniform(rng, -0.9, 0.2));
+        let third = (fade * uniform(rng, 0.0, 0.22), uniform(rng, -1.1, 0.4));
         let mut pulse = Pulse::new(random_rate(rng, bpm), rng.f64(), [second, third]);
         let mut wobble = |depth: f64, from: f64, to: f64| Wobble {
             depth: depth * rng.f64(),
