@@ -133,47 +133,82 @@ pub fn draw(
     face: &Expression,
 ) {
     let map = Mapping::new(texture, pose);
+    let resting = face.mouth == 0.0 && face.lids == 0.0;
     for y in region.y..region.y + region.h {
         let (from, to) = map.columns(texture, y as f64, region.x, region.x + region.w);
         if from >= to {
             continue;
         }
         let (u, v) = map.texel(from as f64, y as f64);
-        let (du, dv) = (map.cos as f32, -map.sin as f32);
+        let walk = Walk { u: fixed(u), v: fixed(v), du: fixed(map.cos), dv: fixed(-map.sin) };
         let row = &mut image.row_mut(y)[3 * from..3 * to];
-        for (i, pixel) in row.chunks_exact_mut(3).enumerate() {
-            let texel = sample(texture, u as f32 + i as f32 * du, v as f32 + i as f32 * dv);
-            blend(pixel, &texel, texture.lid, face);
+        if resting {
+            draw_row::<false>(row, walk, texture, face);
+        } else {
+            draw_row::<true>(row, walk, texture, face);
+        }
+    }
+}
+
+/// A straight way through the texture, in texels with 32 binary places.
+struct Walk {
+    u: i64,
+    v: i64,
+    du: i64,
+    dv: i64,
+}
+
+fn fixed(v: f64) -> i64 {
+    (v * 4_294_967_296.0).round() as i64
+}
+
+/// Draws the pixels along one walk. Without `EXPRESSIVE` mouth and lids rest.
+fn draw_row<const EXPRESSIVE: bool>(
+    row: &mut [f32],
+    walk: Walk,
+    texture: &Texture,
+    face: &Expression,
+) {
+    let [r, g, b] = texture.lid;
+    let lid = [r, g, b, 0.0];
+    let [r, g, b] = face.blood;
+    let blood = [r, g, b, 0.0];
+    let (mut u, mut v) = (walk.u, walk.v);
+    for pixel in row.chunks_exact_mut(3) {
+        let texel = sample(texture, u, v);
+        (u, v) = (u + walk.du, v + walk.dv);
+        if texel[ALPHA] == 0.0 {
+            continue;
+        }
+        let mut colour = [texel[0], texel[1], texel[2], 0.0];
+        if EXPRESSIVE {
+            let closed = texel[EYES] * face.lids;
+            let dark = 1.0 - 0.75 * texel[MOUTH] * face.mouth;
+            (0..4).for_each(|c| colour[c] = (colour[c] + closed * (lid[c] - colour[c])) * dark);
+        }
+        let shine = texel[SHINE] * face.shine;
+        let behind = 1.0 - texel[ALPHA];
+        for c in 0..3 {
+            let skin = colour[c] * (1.0 - texel[BLOOD] * blood[c]);
+            pixel[c] = pixel[c] * behind + skin + shine;
         }
     }
 }
 
 /// Bilinear sample; (u, v) lies within the texture.
 #[inline(always)]
-fn sample(texture: &Texture, u: f32, v: f32) -> Texel {
-    let (iu, iv) = (u as u32 as usize, v as u32 as usize);
-    let (fu, fv) = (u - iu as f32, v - iv as f32);
-    let upper = &texture.texels[iv * texture.width + iu..][..texture.width + 2];
-    let (a, b) = (&upper[0], &upper[1]);
-    let (c, d) = (&upper[texture.width], &upper[texture.width + 1]);
-    let weights = [(1.0 - fu) * (1.0 - fv), fu * (1.0 - fv), (1.0 - fu) * fv, fu * fv];
+fn sample(texture: &Texture, u: i64, v: i64) -> Texel {
+    let (iu, iv) = ((u >> 32) as usize, (v >> 32) as usize);
+    let fraction = |x: i64| (x as u32 >> 8) as i32 as f32 / 16_777_216.0;
+    let (fu, fv) = (fraction(u), fraction(v));
+    let texels = &texture.texels[iv * texture.width + iu..][..texture.width + 2];
+    let (a, b) = (&texels[0], &texels[1]);
+    let (c, d) = (&texels[texture.width], &texels[texture.width + 1]);
     std::array::from_fn(|k| {
-        a[k] * weights[0] + b[k] * weights[1] + c[k] * weights[2] + d[k] * weights[3]
+        let upper = a[k] + fu * (b[k] - a[k]);
+        let lower = c[k] + fu * (d[k] - c[k]);
+        upper + fv * (lower - upper)
     })
-}
-
-/// Puts one sample over a pixel.
-#[inline(always)]
-fn blend(pixel: &mut [f32], texel: &Texel, lid: [f32; 3], face: &Expression) {
-    let closed = texel[EYES] * face.lids;
-    let dark = 1.0 - 0.75 * texel[MOUTH] * face.mouth;
-    let shine = texel[SHINE] * face.shine;
-    let behind = 1.0 - texel[ALPHA];
-    for c in 0..3 {
-        let colour = (texel[c] + closed * (lid[c] - texel[c])) * dark;
-        let skin = colour * (1.0 - texel[BLOOD] * face.blood[c]);
-        pixel[c] = pixel[c] * behind + skin + shine;
-    }
 }
 
 /// Copies `region` of `from` to `to`, pictures of one size.
