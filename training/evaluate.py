@@ -18,6 +18,10 @@ from network import DeepPhys, load_model
 WINDOW = 10.0  # seconds
 BAND = (40 / 60, 240 / 60)  # Hz
 GRID = 30.0  # Hz, for resampling
+# The tables that are printed: an attribute of the clip and, for a number, its bins.
+GROUPS = {"motion": [], "light": [], "subject": [], "skin_tone": [], "uneven": [], "fps": [],
+          "bpm": [60, 90, 120, 180], "amplitude": [0.003, 0.006, 0.012],
+          "noise": [0.6, 1.2, 2.4], "codec": [0, 3], "face_width": [80, 120, 160]}
 
 
 def predict(model: DeepPhys, clip: Clip) -> np.ndarray:
@@ -63,9 +67,8 @@ def rate_errors(clip: Clip, prediction: np.ndarray) -> list[dict]:
     for w in windows(clip):
         bpm = float(np.mean(np.broadcast_to(clip.bpm, clip.time.shape)[w]))
         estimate = rate(clip.time[w], clip.interval[w], prediction[w])
-        fps = round(1 / float(np.median(clip.interval)))
-        rows.append({"clip": clip.name, "bpm": bpm, "estimate": estimate,
-                     "error": abs(estimate - bpm), "fps": fps, **clip.attributes})
+        rows.append({**clip.attributes, "clip": clip.name, "bpm": bpm, "estimate": estimate,
+                     "error": abs(estimate - bpm)})
     return rows
 
 
@@ -76,14 +79,14 @@ def summary(rows: list[dict]) -> str:
             f"within 2: {np.mean(error <= 2):.3f}  within 5: {np.mean(error <= 5):.3f}")
 
 
-def print_by(rows: list[dict], key: str, bins: list[float] | None = None) -> None:
+def print_by(rows: list[dict], key: str, bins: list[float]) -> None:
     """One line for each value of an attribute, or for each bin of a number."""
     groups = defaultdict(list)
     for row in rows:
         value = row.get(key)
         if bins and value is not None:
             upper = int(np.searchsorted(bins, value))
-            value = f"up to {bins[upper]:g}" if upper < len(bins) else f"over {bins[-1]:g}"
+            value = f"up to {bins[upper]:7g}" if upper < len(bins) else f"up to {'more':>7}"
         groups[str(value)].append(row)
     for value in sorted(groups):
         print(f"{key:>16} {value:<14} {summary(groups[value])}")
@@ -116,8 +119,8 @@ def main() -> None:
             write_csv(args.csv, clip, prediction)
     print(f"{'all':>16} {'':<14} {summary(rows)}")
     print(f"{'GREEN':>16} {'':<14} {summary(baseline)}")
-    print_by(rows, "bpm", [60, 90, 120, 180])
-    print_by(rows, "fps")
+    for key, bins in GROUPS.items():
+        print_by(rows, key, bins)
 
 
 if __name__ == "__main__":
