@@ -47,22 +47,23 @@ def pulse_loss(
     prediction: torch.Tensor,
     label: torch.Tensor,
     interval: torch.Tensor,
-    mse_weight: float,
-    derivative_weight: float,
+    weights: dict,
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of a batch of stretches, [stretches, frames] each, and its parts.
 
     With a pulse: 1 - r of the waves in band, some 1 - r of the derivatives, some squared error
     against the standardised derivative, which teaches the output to shrink where it is unsure.
-    Without (label all 0): the squared error alone, which keeps the output quiet.
+    Without (label all 0): the squared error alone, which keeps the output quiet. `weights` holds
+    `derivative_weight`, `mse_weight` and `lifeless_weight`.
     """
     alive = label.std(1) > NO_PULSE
     target = torch.where(alive[:, None], standardise(label), torch.zeros_like(label))
     error = (prediction - target).square().mean(1)
     wave = band_correlation(prediction, target, interval)
     derivative = correlation(prediction, target)
-    pulse = (1 - wave) + derivative_weight * (1 - derivative)
-    loss = mse_weight * error.mean() + torch.where(alive, pulse, 0.0).mean()
+    pulse = (1 - wave) + weights["derivative_weight"] * (1 - derivative)
+    pulse = pulse + weights["mse_weight"] * error
+    loss = torch.where(alive, pulse, weights["lifeless_weight"] * error).mean()
     return loss, {"loss": loss.item(), "r_wave": mean(wave[alive]),
                   "r_derivative": mean(derivative[alive]),
                   "mse": mean(error[alive]), "mse_lifeless": mean(error[~alive])}

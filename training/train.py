@@ -10,7 +10,7 @@ import torch
 from data import Clip, batches, read_clips
 from evaluate import predict, rate_errors, summary
 from losses import pulse_loss
-from network import DeepPhys, ModelConfig, read_config, save_model
+from network import DeepPhys, ModelConfig, load_model, read_config, save_model
 
 COLUMNS = ["step", "epoch", "seconds", "lr", "loss", "r_wave", "r_derivative", "mse", "mse_lifeless"]
 
@@ -37,10 +37,8 @@ class Training:
         """One optimiser step; returns the loss and its parts."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config["bf16"]):
             prediction = self.model(batch.motion, batch.appearance)
-        loss, parts = pulse_loss(
-            prediction.view(batch.label.shape), batch.label, batch.interval,
-            self.config["mse_weight"], self.config["derivative_weight"],
-        )
+        prediction = prediction.view(batch.label.shape)
+        loss, parts = pulse_loss(prediction, batch.label, batch.interval, self.config)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -67,6 +65,7 @@ class Training:
         """`checkpoint.pt` to resume from, `model.pt` to export."""
         parts = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
         state = {name: part.state_dict() for name, part in parts.items()}
+        state["random"] = torch.get_rng_state()
         torch.save({"epoch": self.epoch, **state}, self.out / "checkpoint.pt")
         save_model(self.out / "model.pt", self.model, note)
 
@@ -74,6 +73,7 @@ class Training:
         """Goes on from `checkpoint.pt`."""
         saved = torch.load(self.out / "checkpoint.pt", weights_only=True)
         self.epoch = saved["epoch"]
+        torch.set_rng_state(saved["random"])
         for name in ("model", "optimizer", "schedule"):
             getattr(self, name).load_state_dict(saved[name])
 
@@ -93,9 +93,14 @@ def main() -> None:
     training = Training(config, clips, args.out)
     print(f"{len(clips)} clips, {training.steps} steps an epoch, "
           f"{training.model.config.multiply_adds() / 1e6:.1f} M multiply-adds a frame")
+    note = ""
+    if args.init:
+        first, note = load_model(args.init)
+        training.model.load_state_dict(first.state_dict())
+        note += ", then "
     if args.resume:
         training.resume()
-    note = f"{len(clips)} synthetic clips x {config['train']['epochs']} epochs, seed {config['train']['seed']}"
+    note += f"{len(clips)} synthetic clips x {config['train']['epochs']} epochs, seed {config['train']['seed']}"
     with open(args.out / "log.csv", "a" if args.resume else "w", newline="") as file:
         log = csv.DictWriter(file, COLUMNS)
         if not args.resume:
@@ -115,6 +120,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--val", nargs="*", default=[], type=Path, help="folders of held-out shards")
     parser.add_argument("--val-clips", default=100, type=int, help="held-out clips read after each epoch")
     parser.add_argument("--out", required=True, type=Path, help="folder for the log and the weights")
+    parser.add_argument("--init", type=Path, help="model.pt of another run to start from")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     return parser.parse_args()
 

@@ -21,6 +21,7 @@ from network import DeepPhys, ModelConfig, load_model, read_config  # noqa: E402
 from toy import write_toy  # noqa: E402
 from train import Training  # noqa: E402
 
+WEIGHTS = {"derivative_weight": 0.3, "mse_weight": 0.3, "lifeless_weight": 1.0}
 SMALL = ModelConfig(channels=(4, 8), dense=16)
 
 
@@ -60,8 +61,8 @@ class Losses(unittest.TestCase):
     def test_a_lifeless_stretch_wants_silence(self):
         label = torch.cat([sine(72), torch.zeros(1, 300)])
         interval = torch.full((2,), 1 / 30)
-        quiet, _ = pulse_loss(label.clone(), label, interval, 0.3, 0.3)
-        loud, parts = pulse_loss(label.roll(1, 0) + label, label, interval, 0.3, 0.3)
+        quiet, _ = pulse_loss(label.clone(), label, interval, WEIGHTS)
+        loud, parts = pulse_loss(label.roll(1, 0) + label, label, interval, WEIGHTS)
         self.assertGreater(loud.item(), quiet.item())
         self.assertAlmostEqual(parts["mse_lifeless"], 0.5, delta=0.05)
 
