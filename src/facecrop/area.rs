@@ -115,13 +115,19 @@ impl Tap {
         }
     }
 
-    /// The weighted sum of the samples, each `step` values from the next.
+    /// The weighted sum of the samples, which lie `step` values apart in `row`, the axis's first
+    /// sample at `row[0]`.
     pub fn sum(&self, row: &[f32], step: usize) -> f32 {
-        let (first, last) = (self.samples.start, self.samples.end - 1);
-        let mut sum = self.head * row[first * step];
+        self.sum_at(row, self.samples.start * step, step)
+    }
+
+    /// [`Tap::sum`] where the first sample touched lies at `row[first]`.
+    pub fn sum_at(&self, row: &[f32], first: usize, step: usize) -> f32 {
+        let last = first + (self.samples.len() - 1) * step;
+        let mut sum = self.head * row[first];
         if last > first {
-            sum += row[(first + 1) * step..last * step].iter().step_by(step).sum::<f32>();
-            sum += self.tail * row[last * step];
+            sum += row[first + step..last].iter().step_by(step).sum::<f32>();
+            sum += self.tail * row[last];
         }
         sum
     }

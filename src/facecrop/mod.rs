@@ -1,4 +1,9 @@
 pub mod area;
+pub mod detector;
+pub mod follow;
+#[cfg(test)]
+mod lab;
+pub mod pixels;
 
 pub(crate) fn register(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     Ok(())
