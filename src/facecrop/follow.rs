@@ -173,8 +173,7 @@ fn moments(values: impl Iterator<Item = (f32, f32)>) -> (f32, f32) {
 /// Takes mean and contrast out of the values, and out of the slopes what a change of mean explains.
 fn normalise(points: &mut [Point]) -> Option<()> {
     let (mean, deviation) = moments(points.iter().map(|q| (q.weight, q.value)));
-    // Also false where there are no points at all.
-    if !(deviation >= MIN_CONTRAST) {
+    if deviation.is_nan() || deviation < MIN_CONTRAST {
         return None;
     }
     let slopes = [0, 1, 2].map(|k| moments(points.iter().map(|q| (q.weight, q.slope[k]))).0);
