@@ -1,4 +1,4 @@
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex};
 
 use gst::glib;
 use gst::prelude::*;
@@ -25,19 +25,19 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 
 /// What the stream has produced.
 struct State {
-    detector: Option<Arc<Detector>>,
+    detector: Option<Detector>,
     info: Option<gst_video::VideoInfo>,
     timeline: Timeline,
     tracker: Tracker,
     warned: bool,
 }
 
-/// What downstream has answered in the ALLOCATION query.
+/// What downstream wants.
 #[derive(Clone, Copy, Debug, Default)]
 struct Downstream {
+    /// It may have changed its mind.
+    ask: bool,
     crop_size: Option<usize>,
-    video_meta: bool,
-    crop_meta: bool,
 }
 
 /// A frame's faces, and its size.
@@ -93,10 +93,7 @@ impl FaceCropElement {
             gst::FlowError::Error
         })?;
         let size = match settings.output {
-            Output::Frame => {
-                let asked = self.downstream.lock().unwrap().crop_size;
-                asked.unwrap_or(FaceCropMeta::DEFAULT_SIZE)
-            }
+            Output::Frame => self.wanted_size(info),
             Output::Crop => settings.crop_size as usize,
         };
         let Some(picture) = frame.picture() else {
@@ -104,15 +101,41 @@ impl FaceCropElement {
             return Ok(Faces { faces: vec![], step, size, frame: (1, 1), has_colour: true });
         };
         state.tracker.configure(settings.limits, size);
-        let urgent = state.tracker.follow(&step, &picture);
-        if let Some(found) = self.detections(state, &settings, urgent, buffer, &picture)? {
-            gst::trace!(CAT, imp = self, "Detected {found:?}");
-            state.timeline.detected();
-            state.tracker.detected(&found, &picture);
-        }
-        let faces = state.tracker.finish(&step, &picture);
+        let State { detector, timeline, tracker, .. } = state;
+        let faces = tracker.frame(&step, &picture, |urgent| {
+            // Upstream looks when it likes: what is out of sight here is not urgent there.
+            let urgent = urgent && detector.is_some();
+            let due = timeline.detection_due(settings.interval(), urgent);
+            let found = match (detector, settings.detector) {
+                (Some(detector), _) if due => Some(self.detect(detector, &picture)?),
+                (None, DetectorKind::Metadata) => {
+                    Some(roi::read(buffer)).filter(|found| due || !found.is_empty())
+                }
+                _ => None,
+            };
+            if let Some(found) = &found {
+                gst::trace!(CAT, imp = self, "Detected {found:?}");
+                timeline.detected();
+            }
+            Ok(found)
+        })?;
         let frame = (picture.width(), picture.height());
         Ok(Faces { faces, step, size, frame, has_colour: picture.has_colour() })
+    }
+
+    /// The crop size that downstream asks for. A base transform that works in place makes no
+    /// ALLOCATION query of its own, having nothing to allocate.
+    fn wanted_size(&self, info: &gst_video::VideoInfo) -> usize {
+        let ask = std::mem::take(&mut self.downstream.lock().unwrap().ask);
+        if ask {
+            let caps = info.to_caps().ok();
+            let mut query = gst::query::Allocation::new(caps.as_ref(), false);
+            let answered = self.obj().src_pad().peer_query(&mut query);
+            let crop_size = FaceCropMeta::proposed_size(&query).filter(|_| answered);
+            gst::debug!(CAT, imp = self, "Downstream asks for crops of {crop_size:?}");
+            self.downstream.lock().unwrap().crop_size = crop_size;
+        }
+        self.downstream.lock().unwrap().crop_size.unwrap_or(FaceCropMeta::DEFAULT_SIZE)
     }
 
     /// Places the buffer in time.
@@ -138,28 +161,15 @@ impl FaceCropElement {
         state.timeline.advance(buffer.pts().map(time), frame, discont, settings.interval())
     }
 
-    /// The faces that are found in this frame; `None` where nobody looks.
-    fn detections(
+    fn detect(
         &self,
-        state: &State,
-        settings: &Settings,
-        urgent: bool,
-        buffer: &gst::BufferRef,
+        detector: &Detector,
         picture: &Picture,
-    ) -> Result<Option<Vec<Detection>>, gst::FlowError> {
-        let due = state.timeline.detection_due(settings.interval(), urgent);
-        match (&state.detector, settings.detector) {
-            (Some(detector), _) if due => detector.detect(picture).map(Some).map_err(|err| {
-                gst::element_imp_error!(self, gst::LibraryError::Failed, ["Detector: {err}"]);
-                gst::FlowError::Error
-            }),
-            (None, DetectorKind::Metadata) => {
-                let found = roi::read(buffer);
-                let overdue = state.timeline.detection_due(settings.interval(), false);
-                Ok((!found.is_empty() || overdue).then_some(found))
-            }
-            _ => Ok(None),
-        }
+    ) -> Result<Vec<Detection>, gst::FlowError> {
+        detector.detect(picture).map_err(|err| {
+            gst::element_imp_error!(self, gst::LibraryError::Failed, ["Face detector: {err}"]);
+            gst::FlowError::Error
+        })
     }
 
     /// Writes the faces onto the frame.
@@ -304,12 +314,12 @@ impl BaseTransformImpl for FaceCropElement {
         let settings = self.settings();
         self.obj().set_in_place(settings.output == Output::Frame);
         let detector = match settings.detector {
-            DetectorKind::UltraFace => Some(Arc::new(Detector::new().map_err(|err| {
+            DetectorKind::UltraFace => Some(Detector::new().map_err(|err| {
                 gst::error_msg!(
                     gst::ResourceError::Failed,
                     ["Can't load the built-in face detector: {err}"]
                 )
-            })?)),
+            })?),
             DetectorKind::Metadata | DetectorKind::None => None,
         };
         let (timeline, tracker) = (Timeline::default(), tracker(&settings));
@@ -352,6 +362,7 @@ impl BaseTransformImpl for FaceCropElement {
         if let Some(state) = self.state.lock().unwrap().as_mut() {
             state.info = Some(info);
         }
+        self.downstream.lock().unwrap().ask = true;
         Ok(())
     }
 
@@ -365,33 +376,15 @@ impl BaseTransformImpl for FaceCropElement {
         gst_video::VideoInfo::from_caps(othercaps).ok().map(|info| info.size())
     }
 
-    fn decide_allocation(
-        &self,
-        query: &mut gst::query::Allocation,
-    ) -> Result<(), gst::LoggableError> {
-        let downstream = Downstream {
-            crop_size: FaceCropMeta::proposed_size(query),
-            video_meta: query.find_allocation_meta::<gst_video::VideoMeta>().is_some(),
-            crop_meta: query.find_allocation_meta::<gst_video::VideoCropMeta>().is_some(),
-        };
-        gst::debug!(CAT, imp = self, "Downstream takes {downstream:?}");
-        *self.downstream.lock().unwrap() = downstream;
-        self.parent_decide_allocation(query)
-    }
-
     fn propose_allocation(
         &self,
         decide_query: Option<&gst::query::Allocation>,
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
         self.parent_propose_allocation(decide_query, query)?;
-        // In place, the buffers go on as they come: what downstream can't read must not come.
-        let crop = self.settings().output == Output::Crop;
-        let downstream = *self.downstream.lock().unwrap();
-        if crop || downstream.video_meta {
+        // In place, the buffers go on as they come, and the parent has asked downstream.
+        if self.settings().output == Output::Crop {
             query.add_allocation_meta::<gst_video::VideoMeta>(None);
-        }
-        if crop || downstream.crop_meta {
             query.add_allocation_meta::<gst_video::VideoCropMeta>(None);
         }
         Ok(())
@@ -402,6 +395,13 @@ impl BaseTransformImpl for FaceCropElement {
             self.reset();
         }
         self.parent_sink_event(event)
+    }
+
+    fn src_event(&self, event: gst::Event) -> bool {
+        if event.type_() == gst::EventType::Reconfigure {
+            self.downstream.lock().unwrap().ask = true;
+        }
+        self.parent_src_event(event)
     }
 
     fn prepare_output_buffer(

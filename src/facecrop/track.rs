@@ -12,6 +12,8 @@ const MIN_MATCH: f64 = 0.7;
 /// Farther than this share of the face's size from where it was expected, the registration has
 /// slipped.
 const MAX_SLIP: f64 = 0.35;
+/// Grown or shrunk by more than this since the last detection, it has slipped as well.
+const MAX_GROWTH: f64 = 1.3;
 /// Time over which velocity is averaged, seconds.
 const VELOCITY_TIME: f64 = 0.2;
 /// Faster than this many face widths a second is motion that spoils the reading. Across a face the
@@ -86,6 +88,8 @@ pub struct Track {
     /// Seconds since it was given up, which keeps it only to be recognised.
     pub lost: Option<f64>,
     pub detection: Option<usize>,
+    /// What the last detection said.
+    found_size: f64,
     /// Widths a second, whatever the direction.
     speed: f64,
     steady: Steady,
@@ -113,6 +117,7 @@ impl Track {
             unseen: 0.0,
             lost: None,
             detection: None,
+            found_size: place.size(),
             speed: 0.0,
             steady: Steady::new(place),
             fixed: false,
@@ -138,6 +143,7 @@ impl Track {
     /// Takes the face up at `place`, at rest, without a frame before.
     fn start(&mut self, place: FaceBox, cut: &Cut, picture: &impl RgbRows) {
         self.place = place;
+        self.found_size = place.size();
         self.steady = Steady::new(place);
         self.rect = cut.rect(&place, picture);
         self.pixels = cut.pixels(self.rect, picture);
@@ -206,7 +212,9 @@ impl Track {
             h: anchor.face.h * shift.scale,
         };
         let slip = place.distance(&self.expected(dt)) / self.place.size().max(1.0);
-        (shift.match_ > MIN_MATCH && slip < MAX_SLIP).then_some((place, shift))
+        let growth = place.size() / self.found_size.max(1.0);
+        let plausible = slip < MAX_SLIP && (1.0 / MAX_GROWTH..MAX_GROWTH).contains(&growth);
+        (shift.match_ > MIN_MATCH && plausible).then_some((place, shift))
     }
 
     fn set_velocity(&mut self, place: &FaceBox, dt: f64) {
@@ -236,6 +244,7 @@ impl Track {
             self.place = self.place.towards(&found, centre, extent);
             self.anchor(cut.size);
         }
+        self.found_size = found.size();
         (self.poor, self.unseen, self.misses, self.lost) = (false, 0.0, 0, None);
     }
 

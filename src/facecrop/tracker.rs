@@ -18,10 +18,11 @@ const NEAR: f64 = 0.6;
 const DRIFT: f64 = 0.5;
 /// A box more than this much larger or smaller is another face.
 const MAX_GROWTH: f64 = 2.0;
-/// Faces that overlap by more than this hide one another: registration would mix them up.
-const CROSSING: f64 = 0.15;
+/// Faces nearer to one another than this share of their size come under one another's mask:
+/// registration would mix them up.
+const CROSSING: f64 = 1.0;
 /// For so long two faces may cross, seconds; longer is a lasting neighbour.
-const MAX_CROSSING: f64 = 1.0;
+const MAX_CROSSING: f64 = 2.0;
 /// New boxes that overlap a followed face by more than this are that face.
 const SAME_FACE: f64 = 0.5;
 /// A followed face may become this much smaller than one that is taken up.
@@ -77,9 +78,28 @@ impl Tracker {
         Cut { size: self.size, margin: self.limits.margin }
     }
 
+    /// Takes the next frame and yields its faces. `look` is asked once for the faces that a
+    /// detector finds in it, `None` where it need not look yet; its argument is whether a followed
+    /// face is out of sight, so that it is urgent.
+    ///
+    /// # Errors
+    /// Those of `look`.
+    pub fn frame<P: RgbRows, E>(
+        &mut self,
+        step: &Step,
+        picture: &P,
+        look: impl FnOnce(bool) -> Result<Option<Vec<Detection>>, E>,
+    ) -> Result<Vec<Face>, E> {
+        let urgent = self.follow(step, picture);
+        if let Some(found) = look(urgent)? {
+            self.detected(&found, picture);
+        }
+        Ok(self.finish(step, picture))
+    }
+
     /// Crops `picture` for the faces known so far and looks where they have gone. Whether one of
-    /// them has just got out of sight: then it is time to detect.
-    pub fn follow(&mut self, step: &Step, picture: &impl RgbRows) -> bool {
+    /// them is out of sight.
+    fn follow(&mut self, step: &Step, picture: &impl RgbRows) -> bool {
         match step.course {
             Course::Restart => self.restart(),
             Course::Gap => self.tracks.iter_mut().for_each(Track::drop_stored),
@@ -94,7 +114,6 @@ impl Tracker {
         let crossing = self.crossing(step.dt);
         let mut lost_sight = false;
         for (track, crossing) in self.tracks.iter_mut().zip(crossing) {
-            let was_poor = track.poor;
             match &mut track.lost {
                 Some(lost) => {
                     *lost += step.dt;
@@ -103,7 +122,7 @@ impl Tracker {
                 None if crossing => track.coast(step.dt, &cut, picture),
                 None => track.follow(step.dt, &cut, picture),
             }
-            lost_sight |= track.out_of_sight() && !was_poor;
+            lost_sight |= track.lost.is_none() && track.out_of_sight();
         }
         self.tracks.retain(|t| t.lost.is_none_or(|lost| lost <= RECOGNISED));
         lost_sight
@@ -133,8 +152,9 @@ impl Tracker {
     fn crossing(&mut self, dt: f64) -> Vec<bool> {
         let hidden = |a: &Track| {
             self.tracks.iter().any(|b| {
-                let overlap = iou(a.expected(dt).rect(), b.expected(dt).rect());
-                a.id != b.id && a.lost.is_none() && b.lost.is_none() && overlap > CROSSING
+                let reach = CROSSING * (a.place.size() + b.place.size()) / 2.0;
+                let near = a.expected(dt).distance(&b.expected(dt)) < reach;
+                a.id != b.id && a.lost.is_none() && b.lost.is_none() && near
             })
         };
         let crossing: Vec<bool> = self.tracks.iter().map(hidden).collect();
@@ -144,7 +164,7 @@ impl Tracker {
     }
 
     /// Takes in the faces that were detected in this frame's `picture`.
-    pub fn detected(&mut self, detections: &[Detection], picture: &impl RgbRows) {
+    fn detected(&mut self, detections: &[Detection], picture: &impl RgbRows) {
         let cut = self.cut();
         let pairs = self.associate(detections);
         let mut taken = vec![false; detections.len()];
@@ -236,7 +256,7 @@ impl Tracker {
 
     /// Faces given up, or dropped where `max_faces` has shrunk, yield nothing; the others their
     /// crops of this frame. Moves the rectangles for the next one.
-    pub fn finish(&mut self, step: &Step, picture: &impl RgbRows) -> Vec<Face> {
+    fn finish(&mut self, step: &Step, picture: &impl RgbRows) -> Vec<Face> {
         let cut = self.cut();
         self.tracks
             .iter_mut()
