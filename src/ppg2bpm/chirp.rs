@@ -22,6 +22,9 @@ const SHIFT: (f64, f64) = (2.0, 0.25);
 /// Gain in log-likelihood that a slope must bring (nats): once in a thousand by chance, at one
 /// degree of freedom (half of the chi-squared quantile, 10.8, is 5.4).
 const SIGNIFICANT: f64 = 5.4;
+/// Share of the energy around the rate that the climb must explain: the natural variation of a
+/// resting heart bends within a window and leaves more.
+const EXPLAINED: f64 = 0.97;
 /// A lag that is left standing, in Hz (2 bpm): natural variation within a window is no climb.
 const TOLERATED_LAG: f64 = 2.0 / 60.0;
 
@@ -45,14 +48,13 @@ pub fn lag(wave: &[f64], rate: f64) -> f64 {
         steps(SHIFT).map(|s| correlate(&weighted, s, sweep, duration) * scale).fold(0.0, f64::max)
     };
     let steady = explained(0.0);
-    let (share, sweep) = steps(SWEEP).map(|s| (explained(s), s)).fold(
-        (steady, 0.0),
-        |best, next| if next.0 > best.0 { next } else { best },
-    );
+    let (share, sweep) = steps(SWEEP)
+        .map(|s| (explained(s), s))
+        .fold((steady, 0.0), |best, next| if next.0 > best.0 { next } else { best });
     // Independent samples of a signal 1 / LENGTH wide under the weights.
     let independent = base.len() as f64 * DECIMATION as f64 / RATE / LENGTH;
     let gain = independent * ((1.0 - steady).max(1e-6) / (1.0 - share).max(1e-6)).ln();
-    if gain < SIGNIFICANT {
+    if gain < SIGNIFICANT || share < EXPLAINED {
         return 0.0;
     }
     let lag = sweep / duration / 2.0;

@@ -96,6 +96,7 @@ pub struct Estimator {
     origin: u64,
     /// End of the window and rate in Hz of the last reading.
     last: Option<(f64, f64)>,
+    lags: Lags,
 }
 
 impl Estimator {
@@ -111,6 +112,7 @@ impl Estimator {
             tracker: Tracker::new(low, high),
             origin: 0,
             last: None,
+            lags: Lags::default(),
         }
     }
 
@@ -131,6 +133,7 @@ impl Estimator {
     fn restart(&mut self) {
         self.integral = Integral::default();
         self.frames = Frames::default();
+        self.lags = Lags::default();
     }
 
     /// Time of the last sample in ns.
@@ -150,9 +153,10 @@ impl Estimator {
         reasons: Reasons,
     ) {
         let Some(value) = sample.filter(|v| v.is_finite()) else { return };
-        if self.last_time().is_some_and(|last| {
-            time.saturating_sub(last) as f64 * NSECOND > LONGEST_GAP
-        }) {
+        if self
+            .last_time()
+            .is_some_and(|last| time.saturating_sub(last) as f64 * NSECOND > LONGEST_GAP)
+        {
             self.restart();
         }
         if self.integral.end().is_none() {
@@ -240,13 +244,39 @@ impl Estimator {
             duration,
         };
         self.last = Some((end, rate));
-        let bpm = 60.0 * (rate + chirp::lag(&wave.filtered, rate));
+        let lag = self.lags.agreed(end, chirp::lag(&wave.filtered, rate));
+        let bpm = 60.0 * (rate + lag);
         Some(Reading {
             bpm: bpm.clamp(self.config.min_bpm, self.config.max_bpm),
             snr: features.snr,
             confidence: if peak.is_some() { confidence(&features) } else { 0.0 },
             features,
         })
+    }
+}
+
+/// Lags (Hz) that the readings of the last seconds had behind a climbing rate. Breathing makes a
+/// rate climb and fall within seconds; a climb counts once it has lasted.
+#[derive(Clone, Debug, Default)]
+struct Lags(VecDeque<(f64, f64)>);
+
+impl Lags {
+    /// Adds the `lag` of the reading at `time`; the least of those of the last two seconds if all
+    /// have its sign, else 0.
+    fn agreed(&mut self, time: f64, lag: f64) -> f64 {
+        const LASTING: f64 = 2.0;
+        // A frame's tolerance, for readings a second apart.
+        let from = time - LASTING - 0.1;
+        self.0.push_back((time, lag));
+        while self.0.front().is_some_and(|(t, _)| *t < from) {
+            self.0.pop_front();
+        }
+        let long_enough = self.0.front().is_some_and(|(t, _)| time - t >= LASTING - 0.1);
+        if !long_enough || self.0.iter().any(|(_, l)| l * lag <= 0.0) {
+            return 0.0;
+        }
+        let least = self.0.iter().fold(f64::INFINITY, |m, (_, l)| m.min(l.abs()));
+        least * lag.signum()
     }
 }
 

@@ -50,8 +50,8 @@ impl Integral {
         }
     }
 
-    /// Number of knots held.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.knots.len()
     }
 
@@ -166,8 +166,7 @@ mod tests {
 
     #[test]
     fn pairs_that_tile_the_time_give_the_wave_back_whatever_is_missing() {
-        let times: Vec<f64> =
-            (0..300).filter(|i| i % 10 != 3).map(|i| i as f64 / 30.0).collect();
+        let times: Vec<f64> = (0..300).filter(|i| i % 10 != 3).map(|i| i as f64 / 30.0).collect();
         let grid = pairs(&times).wave(5.0, true);
         assert_eq!(grid.len(), 151);
         let end = *times.last().unwrap();

@@ -35,8 +35,7 @@ const CONFIDENT: f64 = 0.5;
 
 impl Score {
     pub fn new(pairs: &[Pair]) -> Score {
-        let sure: Vec<Pair> =
-            pairs.iter().filter(|p| p.confidence >= CONFIDENT).copied().collect();
+        let sure: Vec<Pair> = pairs.iter().filter(|p| p.confidence >= CONFIDENT).copied().collect();
         Score {
             n: pairs.len(),
             mae: mean(pairs, |p| error(p).abs()),

@@ -26,8 +26,7 @@ pub fn read(path: &Path, fps: f64) -> Result<Vec<Row>, String> {
         .trim(csv::Trim::All)
         .from_path(path)
         .map_err(|e| format!("{name}: can't be read: {}", reason(&e)))?;
-    let head =
-        reader.headers().map_err(|e| format!("{name}: row 1: {}", reason(&e)))?.clone();
+    let head = reader.headers().map_err(|e| format!("{name}: row 1: {}", reason(&e)))?.clone();
     let columns = Columns::find(&head).map_err(|e| format!("{name}: row 1: {e}"))?;
     let mut rows = Vec::new();
     for (i, record) in reader.records().enumerate() {
