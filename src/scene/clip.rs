@@ -10,7 +10,7 @@ use super::motion::{Path, Strength};
 use super::portrait::portrait;
 use super::procedural::{Look, SKIN_TONES, Shapes};
 use super::pulse::{Pulse, random_bpm};
-use super::render::{self, BLOOD_COLOUR, Expression, Pose, Region};
+use super::render::{self, BLOOD_COLOUR, Expression, Layer, Pose};
 use super::signal::Signal;
 use super::texture::Texture;
 use super::tracker::Tracker;
@@ -192,17 +192,15 @@ impl Clip {
     pub fn render(&mut self, frame: usize, out: &mut Vec<u8>) {
         let t = self.moments[frame].taken;
         let (w, h) = self.size();
-        let whole = Region { x: 0, y: 0, w, h };
         let (x, y, width) = self.rest;
         let light = self.light.at(t, x, y, width);
         self.picture.data.copy_from_slice(&self.canvas.data);
         if let Some(face) = &self.face {
             let expression = face.expression(t, light.shine);
-            let pose = &face.poses[frame];
-            let region = Region::of(&face.texture, pose, w, h);
-            render::draw(&mut self.picture, region, &face.texture, pose, &expression);
+            let layer = Layer::new(&face.texture, &face.poses[frame], expression, (w, h));
+            render::draw(&mut self.picture, &layer);
         }
-        light.apply(&mut self.picture, whole);
+        light.apply(&mut self.picture);
         self.camera.take(&mut self.picture, frame as u64, out);
         if let Some(codec) = &mut self.codec {
             codec.pass(out, w, h);

@@ -3,7 +3,6 @@
 use std::f64::consts::TAU;
 
 use super::backdrop::FloatImage;
-use super::render::Region;
 use super::signal::Signal;
 use super::{chance, log_uniform, smoothstep, uniform};
 
@@ -36,19 +35,22 @@ impl Default for Illumination {
 }
 
 impl Illumination {
-    /// Lights `region` of `image`.
-    pub fn apply(&self, image: &mut FloatImage, region: Region) {
-        if self.gain == [1.0; 3] && self.shade.is_none() {
-            return;
-        }
-        for y in region.y..region.y + region.h {
-            let row = &mut image.row_mut(y)[3 * region.x..3 * (region.x + region.w)];
-            match self.shade {
-                None => {
-                    row.chunks_exact_mut(3).for_each(|p| (0..3).for_each(|c| p[c] *= self.gain[c]))
-                }
-                Some(shade) => self.apply_shade(row, shade, region.x as f32, y as f32),
-            }
+    /// Whether it leaves a picture as it is.
+    pub fn is_neutral(&self) -> bool {
+        self.gain == [1.0; 3] && self.shade.is_none()
+    }
+
+    /// Lights a picture.
+    pub fn apply(&self, image: &mut FloatImage) {
+        (0..image.height).for_each(|y| self.apply_row(image.row_mut(y), 0, y));
+    }
+
+    /// Lights `row`, which holds the pixels of line `y` from column `start` on.
+    pub fn apply_row(&self, row: &mut [f32], start: usize, y: usize) {
+        match self.shade {
+            _ if self.is_neutral() => {}
+            None => row.chunks_exact_mut(3).for_each(|p| (0..3).for_each(|c| p[c] *= self.gain[c])),
+            Some(shade) => self.apply_shade(row, shade, start as f32, y as f32),
         }
     }
 

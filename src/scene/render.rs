@@ -120,33 +120,58 @@ impl Mapping {
             low = low.max(a.min(b));
             high = high.min(a.max(b));
         }
-        if high < low { (0, 0) } else { (low.ceil() as usize, high.floor() as usize + 1) }
+        if high < low.max(0.0) { (0, 0) } else { (low.ceil() as usize, high.floor() as usize + 1) }
     }
 }
 
-/// Draws `texture` over `image`, within `region`.
-pub fn draw(
-    image: &mut FloatImage,
-    region: Region,
-    texture: &Texture,
-    pose: &Pose,
-    face: &Expression,
-) {
-    let map = Mapping::new(texture, pose);
-    let resting = face.mouth == 0.0 && face.lids == 0.0;
-    for y in region.y..region.y + region.h {
-        let (from, to) = map.columns(texture, y as f64, region.x, region.x + region.w);
+/// A face of one pose and expression, ready to be drawn row by row.
+pub struct Layer<'a> {
+    texture: &'a Texture,
+    map: Mapping,
+    face: Expression,
+    /// What it may touch.
+    pub region: Region,
+}
+
+impl<'a> Layer<'a> {
+    /// A layer on a `width` × `height` picture.
+    pub fn new(
+        texture: &'a Texture,
+        pose: &Pose,
+        face: Expression,
+        (width, height): (usize, usize),
+    ) -> Layer<'a> {
+        let region = Region::of(texture, pose, width, height);
+        Layer { texture, map: Mapping::new(texture, pose), face, region }
+    }
+
+    /// Draws over `row`, which holds the pixels of line `y` from column `start` on.
+    pub fn draw(&self, row: &mut [f32], start: usize, y: usize) {
+        if y < self.region.y || y >= self.region.y + self.region.h {
+            return;
+        }
+        let end = (self.region.x + self.region.w).min(start + row.len() / 3);
+        let from = self.region.x.max(start);
+        let (from, to) = self.map.columns(self.texture, y as f64, from, end);
         if from >= to {
-            continue;
+            return;
         }
-        let (u, v) = map.texel(from as f64, y as f64);
-        let walk = Walk { u: fixed(u), v: fixed(v), du: fixed(map.cos), dv: fixed(-map.sin) };
-        let row = &mut image.row_mut(y)[3 * from..3 * to];
-        if resting {
-            draw_row::<false>(row, walk, texture, face);
+        let (u, v) = self.map.texel(from as f64, y as f64);
+        let (du, dv) = (fixed(self.map.cos), fixed(-self.map.sin));
+        let walk = Walk { u: fixed(u), v: fixed(v), du, dv };
+        let row = &mut row[3 * (from - start)..3 * (to - start)];
+        if self.face.mouth == 0.0 && self.face.lids == 0.0 {
+            draw_row::<false>(row, walk, self.texture, &self.face);
         } else {
-            draw_row::<true>(row, walk, texture, face);
+            draw_row::<true>(row, walk, self.texture, &self.face);
         }
+    }
+}
+
+/// Draws a layer over a whole picture.
+pub fn draw(image: &mut FloatImage, layer: &Layer) {
+    for y in layer.region.y..layer.region.y + layer.region.h {
+        layer.draw(image.row_mut(y), 0, y);
     }
 }
 
@@ -211,14 +236,6 @@ fn sample(texture: &Texture, u: i64, v: i64) -> Texel {
     })
 }
 
-/// Copies `region` of `from` to `to`, pictures of one size.
-pub fn copy(from: &FloatImage, to: &mut FloatImage, region: Region) {
-    for y in region.y..region.y + region.h {
-        let span = 3 * region.x..3 * (region.x + region.w);
-        to.row_mut(y)[span.clone()].copy_from_slice(&from.row(y)[span]);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,8 +245,7 @@ mod tests {
         let texture = portrait(1, [1.0; 3]);
         let mut image = FloatImage::new(400, 400);
         image.data.fill(200.0);
-        let region = Region::of(&texture, pose, 400, 400);
-        draw(&mut image, region, &texture, pose, face);
+        draw(&mut image, &Layer::new(&texture, pose, *face, (400, 400)));
         image
     }
 
