@@ -97,7 +97,7 @@ def make_batch(clips: list[Clip], config: dict, rng: np.random.Generator) -> Bat
         seen = slice(start + rng.integers(every), start + frames, every)
         maps = (torch.from_numpy(x.astype(np.float32)) for x in (clip.motion[cut], clip.appearance[seen]))
         label = torch.from_numpy(clip.label[cut].copy())
-        parts.append((*augment(*maps, label, rng), float(clip.interval[cut].mean())))
+        parts.append((*augment(*maps, label, config, rng), float(clip.interval[cut].mean())))
     motion, appearance, label, interval = zip(*parts)
     order = torch.channels_last
     return Batch(
@@ -108,7 +108,7 @@ def make_batch(clips: list[Clip], config: dict, rng: np.random.Generator) -> Bat
     )
 
 
-def augment(motion, appearance, label, rng: np.random.Generator):
+def augment(motion, appearance, label, config: dict, rng: np.random.Generator):
     """What can be varied after the maps were made.
 
     Mirroring; the pair's frames swapped (motion and label change sign); motion a little stronger or
@@ -122,9 +122,9 @@ def augment(motion, appearance, label, rng: np.random.Generator):
     gain = torch.from_numpy(np.exp(rng.normal(0, 0.08, (1, 3, 1, 1))).astype(np.float32))
     offset = torch.from_numpy(rng.normal(0, 0.1, (1, 3, 1, 1)).astype(np.float32))
     appearance = appearance * gain + offset
-    if rng.random() < 0.4:
+    if rng.random() < config["noise_share"]:
         motion = add_noise(motion, rng)
-    if rng.random() < 0.25:
+    if rng.random() < config["cover_share"]:
         cover(motion, appearance, rng)
     return motion * float(np.exp(rng.normal(0, 0.2))), appearance, label
 
