@@ -391,7 +391,7 @@ impl BaseSrcImpl for PulseTestSrc {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let text = lock(&self.settings).bpm.clone();
         let rates = rates::parse(&text)
-            .map_err(|e| gst::error_msg!(gst::ResourceError::Settings, ["Property bpm: {e}"]))?;
+            .map_err(|e| gst::error_msg!(gst::ResourceError::Settings, ("Property bpm: {e}")))?;
         *lock(&self.rates) = rates;
         *lock(&self.timing) = Timing::default();
         Ok(())
