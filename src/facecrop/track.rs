@@ -1,0 +1,308 @@
+//! One face from frame to frame: its crops, its place, its steady rectangle.
+
+use super::area::{PixelRect, RgbRows, area_average, crop_rect};
+use super::follow::{Shift, Template};
+use super::quality;
+use super::steady::{FaceBox, Steady};
+use crate::meta::{Reason, Reasons};
+
+/// Correlation below which the crop no longer shows what the template showed. A resting face has
+/// 0.98 and more, another piece of the scene mostly less than 0.5.
+const MIN_MATCH: f64 = 0.7;
+/// Farther than this share of the face's size from where it was expected, the registration has
+/// slipped.
+const MAX_SLIP: f64 = 0.35;
+/// Grown or shrunk by more than this since the last detection, it has slipped as well.
+const MAX_GROWTH: f64 = 1.3;
+/// Time over which velocity is averaged, seconds.
+const VELOCITY_TIME: f64 = 0.2;
+/// Faster than this many face widths a second is motion that spoils the reading. Across a face the
+/// light changes by about half within a quarter of its width: at this speed a point of it changes
+/// by 100 % a second, and the pulse by 4 (0.5 % at 75 a minute), which the mean over the face can
+/// still be expected to part.
+const MAX_SPEED: f64 = 0.5;
+/// Disagreement with the detector beyond this share of the size is corrected at once, less is
+/// averaged with its jitter.
+const DISAGREEMENT: f64 = 0.1;
+
+/// The crop that both frames of a pair are made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// Side of the crop in its own pixels.
+    pub size: usize,
+    /// Margin around the face box.
+    pub margin: f64,
+}
+
+impl Cut {
+    fn rect(&self, face: &FaceBox, picture: &impl RgbRows) -> PixelRect {
+        crop_rect(face.rect(), self.margin, picture.width(), picture.height())
+    }
+
+    fn pixels(&self, rect: PixelRect, picture: &impl RgbRows) -> Vec<f32> {
+        let mut out = Vec::new();
+        area_average(picture, rect, self.size, &mut out);
+        out
+    }
+}
+
+/// A face of this frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Face {
+    /// Stable while the face is followed.
+    pub id: u32,
+    /// x, y, w, h in pixels, without margin; may reach over the picture's border.
+    pub rect: [f64; 4],
+    /// Planar R, G, B of this frame's crop.
+    pub pixels: Vec<f32>,
+    /// The frame before, cropped with the same rectangle.
+    pub previous: Option<Vec<f32>>,
+    /// What pixels and movement tell against a reading.
+    pub reasons: Reasons,
+    /// Which of this frame's detections it was found by.
+    pub detection: Option<usize>,
+}
+
+/// What the registration holds on to, and where the face was in it.
+struct Anchor {
+    template: Template,
+    face: FaceBox,
+    shift: Shift,
+}
+
+/// One face, followed.
+pub struct Track {
+    pub id: u32,
+    /// The id is the detector's, not ours.
+    pub given_id: bool,
+    /// Where the face is thought to be.
+    pub place: FaceBox,
+    /// Pixels a second.
+    pub velocity: [f64; 2],
+    /// Registration has lost it.
+    pub poor: bool,
+    /// Detections in a row that did not find it.
+    pub misses: u32,
+    /// Seconds since it was last found or well followed.
+    pub unseen: f64,
+    /// Seconds since it was given up, which keeps it only to be recognised.
+    pub lost: Option<f64>,
+    pub detection: Option<usize>,
+    /// What the last detection said.
+    found_size: f64,
+    /// Widths a second, whatever the direction.
+    speed: f64,
+    steady: Steady,
+    /// The whole picture, wherever the face goes.
+    fixed: bool,
+    rect: PixelRect,
+    anchor: Option<Anchor>,
+    /// This frame's crop.
+    pixels: Vec<f32>,
+    /// The frame before, cropped with `rect`.
+    stored: Option<Vec<f32>>,
+}
+
+impl Track {
+    /// A face seen for the first time.
+    pub fn new(id: u32, place: FaceBox, cut: &Cut, picture: &impl RgbRows) -> Self {
+        let rect = cut.rect(&place, picture);
+        let mut track = Self {
+            id,
+            given_id: false,
+            place,
+            velocity: [0.0; 2],
+            poor: false,
+            misses: 0,
+            unseen: 0.0,
+            lost: None,
+            detection: None,
+            found_size: place.size(),
+            speed: 0.0,
+            steady: Steady::new(place),
+            fixed: false,
+            rect,
+            anchor: None,
+            pixels: Vec::new(),
+            stored: None,
+        };
+        track.start(place, cut, picture);
+        track
+    }
+
+    /// The whole picture as one face.
+    pub fn whole(id: u32, cut: &Cut, picture: &impl RgbRows) -> Self {
+        let rect = PixelRect { x: 0, y: 0, w: picture.width(), h: picture.height() };
+        let place = FaceBox::from_rect([0.0, 0.0, rect.w as f64, rect.h as f64]);
+        let mut track = Self { fixed: true, rect, ..Self::new(id, place, cut, picture) };
+        track.pixels = cut.pixels(rect, picture);
+        track.anchor(cut.size);
+        track
+    }
+
+    /// Takes the face up at `place`, at rest, without a frame before.
+    fn start(&mut self, place: FaceBox, cut: &Cut, picture: &impl RgbRows) {
+        self.place = place;
+        self.found_size = place.size();
+        self.steady = Steady::new(place);
+        self.rect = cut.rect(&place, picture);
+        self.pixels = cut.pixels(self.rect, picture);
+        self.stored = None;
+        self.anchor(cut.size);
+    }
+
+    /// Crops this frame and looks where the face has gone in `dt` seconds.
+    pub fn follow(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) {
+        self.detection = None;
+        self.pixels = cut.pixels(self.rect, picture);
+        match self.registered(dt, cut.size) {
+            Some((place, shift)) => {
+                self.set_velocity(&place, dt);
+                self.place = place;
+                if let Some(anchor) = &mut self.anchor {
+                    anchor.shift = shift;
+                }
+                (self.poor, self.unseen) = (false, 0.0);
+            }
+            None => {
+                let fade = (-dt / VELOCITY_TIME).exp();
+                self.velocity = self.velocity.map(|v| v * fade);
+                self.poor = true;
+                self.unseen += dt;
+            }
+        }
+    }
+
+    /// Crops this frame and goes on as before: another face is in the way.
+    pub fn coast(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) {
+        self.detection = None;
+        self.pixels = cut.pixels(self.rect, picture);
+        self.place = self.expected(dt);
+        self.poor = false;
+        self.unseen += dt;
+        self.anchor(cut.size);
+    }
+
+    /// Registration has lost the face, rather than having had nothing to hold on to.
+    pub fn out_of_sight(&self) -> bool {
+        self.poor && self.anchor.is_some() && !self.fixed
+    }
+
+    /// Where the face should be `dt` seconds after it was last placed.
+    pub fn expected(&self, dt: f64) -> FaceBox {
+        let [vx, vy] = self.velocity;
+        FaceBox { cx: self.place.cx + vx * dt, cy: self.place.cy + vy * dt, ..self.place }
+    }
+
+    /// The place that the registration of this frame's crop gives, where it can be believed.
+    fn registered(&self, dt: f64, size: usize) -> Option<(FaceBox, Shift)> {
+        let anchor = self.anchor.as_ref()?;
+        let (w, h) = (self.rect.w as f64, self.rect.h as f64);
+        let guess = Shift {
+            dx: anchor.shift.dx + self.velocity[0] * dt / w,
+            dy: anchor.shift.dy + self.velocity[1] * dt / h,
+            ..anchor.shift
+        };
+        let shift = anchor.template.find(&self.pixels, size, guess)?;
+        let (x, y) = (self.rect.x as f64 + w / 2.0, self.rect.y as f64 + h / 2.0);
+        let place = FaceBox {
+            cx: x + shift.scale * (anchor.face.cx - x) + shift.dx * w,
+            cy: y + shift.scale * (anchor.face.cy - y) + shift.dy * h,
+            w: anchor.face.w * shift.scale,
+            h: anchor.face.h * shift.scale,
+        };
+        let slip = place.distance(&self.expected(dt)) / self.place.size().max(1.0);
+        let growth = place.size() / self.found_size.max(1.0);
+        let plausible = slip < MAX_SLIP && (1.0 / MAX_GROWTH..MAX_GROWTH).contains(&growth);
+        (shift.match_ > MIN_MATCH && plausible).then_some((place, shift))
+    }
+
+    fn set_velocity(&mut self, place: &FaceBox, dt: f64) {
+        if dt <= 0.0 {
+            return;
+        }
+        let share = 1.0 - (-dt / VELOCITY_TIME).exp();
+        let moved = [(place.cx - self.place.cx) / dt, (place.cy - self.place.cy) / dt];
+        self.velocity.iter_mut().zip(moved).for_each(|(v, m)| *v += share * (m - *v));
+        let speed = moved[0].hypot(moved[1]) / place.w.max(1.0);
+        self.speed += share * (speed - self.speed);
+    }
+
+    /// The detector has found the face at `found`.
+    pub fn found(&mut self, found: FaceBox, cut: &Cut, picture: &impl RgbRows) {
+        if self.lost.is_some() {
+            self.velocity = [0.0; 2];
+            self.start(found, cut, picture);
+        } else {
+            let size = self.place.size().max(1.0);
+            let agree = self.place.distance(&found) / size < DISAGREEMENT
+                && (found.w - self.place.w).abs() / size < DISAGREEMENT;
+            if self.poor && self.unseen > 0.0 {
+                self.set_velocity(&found, self.unseen);
+            }
+            let (centre, extent) = if agree { (0.5, 0.3) } else { (1.0, 1.0) };
+            self.place = self.place.towards(&found, centre, extent);
+            self.anchor(cut.size);
+        }
+        self.found_size = found.size();
+        (self.poor, self.unseen, self.misses, self.lost) = (false, 0.0, 0, None);
+    }
+
+    /// Holds on to the crop in `pixels`.
+    fn anchor(&mut self, size: usize) {
+        let template = Template::new(&self.pixels, size);
+        let face = self.place;
+        self.anchor = template.map(|template| Anchor { template, face, shift: Shift::NONE });
+    }
+
+    /// Forgets the frame before: the next pair would not be one.
+    pub fn drop_stored(&mut self) {
+        self.stored = None;
+        self.velocity = [0.0; 2];
+    }
+
+    /// Forgets all that was measured in pixels of another size, after a change of the picture's by
+    /// these factors or of the crop's.
+    pub fn rescale(&mut self, x: f64, y: f64, cut: &Cut, picture: &impl RgbRows) {
+        let p = self.place;
+        self.velocity = [0.0; 2];
+        self.start(FaceBox { cx: p.cx * x, cy: p.cy * y, w: p.w * x, h: p.h * y }, cut, picture);
+    }
+
+    /// Gives this frame's face, and prepares the next: where the rectangle moves, this frame is
+    /// cropped once more with the rectangle to come.
+    pub fn finish(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) -> Face {
+        let rect = self.steady.face().rect();
+        let previous = self.stored.take();
+        let next = self.next_rect(dt, cut, picture);
+        let mut reasons = quality::reasons(&self.pixels, cut.size);
+        if self.out_of_sight() || self.speed > MAX_SPEED {
+            reasons.insert(Reason::Motion);
+        }
+        let (pixels, stored) = if next == self.rect {
+            let pixels = std::mem::take(&mut self.pixels);
+            (pixels.clone(), pixels)
+        } else {
+            self.rect = next;
+            let stored = cut.pixels(next, picture);
+            let pixels = std::mem::replace(&mut self.pixels, stored.clone());
+            self.anchor(cut.size);
+            (pixels, stored)
+        };
+        self.stored = Some(stored);
+        Face { id: self.id, rect, pixels, previous, reasons, detection: self.detection }
+    }
+
+    /// The rectangle of the next frame's crop. It waits for a face that is out of sight.
+    fn next_rect(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) -> PixelRect {
+        if self.fixed {
+            self.place = *self.steady.face();
+            self.anchor(cut.size);
+            return self.rect;
+        }
+        if !self.poor {
+            self.steady.update(&self.place, dt);
+        }
+        cut.rect(self.steady.face(), picture)
+    }
+}
