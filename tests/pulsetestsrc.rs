@@ -1,6 +1,8 @@
 //! What `pulsetestsrc` delivers: times, bytes, and the pulse in them.
 
 use gst::prelude::*;
+use gstheartrate::facecrop::area::PackedRgb;
+use gstheartrate::facecrop::detector::{Detector, iou};
 use gstheartrate::meta::{PulseTestMeta, TrueFace};
 
 const FORMATS: [&str; 17] = [
@@ -389,4 +391,43 @@ fn a_live_source_says_so_and_keeps_time() {
 fn an_8k_frame_is_made() {
     let samples = run("num-buffers=1", "format=NV12,width=7680,height=4320");
     assert_eq!(buffer(&samples[0]).size(), 7680 * 4320 * 3 / 2);
+}
+
+/// Faces that the built-in detector finds in an RGB sample.
+fn detect(detector: &Detector, sample: &gst::Sample) -> Vec<[f64; 4]> {
+    let info = gst_video::VideoInfo::from_caps(sample.caps().unwrap()).unwrap();
+    let data = bytes(sample);
+    let (width, height) = (info.width() as usize, info.height() as usize);
+    let rgb = PackedRgb { data: &data, width, height, stride: info.stride()[0] as usize };
+    detector.detect(&rgb).unwrap().iter().map(|d| d.rect).collect()
+}
+
+#[test]
+fn the_detector_finds_the_faces_where_the_truth_has_them() {
+    let detector = Detector::new().unwrap();
+    let settings = ["", "light=flicker", "motion=strong noise=3", "motion=carry", "light=dim"];
+    for n in 1..=4 {
+        // The darker skins are too dark to be found in dim light.
+        let settings = if n == 1 { &settings[..] } else { &settings[..4] };
+        let bpm = ["60", "70", "80", "90"][..n].join(",");
+        for &setting in settings {
+            let source = format!("num-buffers=4 bpm={bpm} {setting}");
+            let caps = "format=RGB,width=640,height=480,framerate=1/1";
+            for sample in run(&source, caps) {
+                let found = detect(&detector, &sample);
+                assert_eq!(found.len(), n, "{n} {setting}");
+                for face in truth(&sample) {
+                    let area = [640.0 * face.x, 480.0 * face.y, 640.0 * face.w, 480.0 * face.h];
+                    let best = found.iter().map(|f| iou(*f, area)).fold(0.0, f64::max);
+                    assert!(best > 0.7, "{n} {setting}: {best}");
+                }
+            }
+        }
+    }
+    for picture in ["wall", "noise"] {
+        let source = format!("num-buffers=2 picture={picture}");
+        for sample in run(&source, "format=RGB,width=640,height=480") {
+            assert_eq!(detect(&detector, &sample), [[0.0; 4]; 0], "{picture}");
+        }
+    }
 }
