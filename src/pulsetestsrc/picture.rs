@@ -1,11 +1,12 @@
 //! The test picture: faces before a canvas, a function of time and settings only.
 
+use super::rates::MAX_FACES;
 use super::{Light as LightKind, Motion, Subject};
 use crate::scene::backdrop::{self, FloatImage};
 use crate::scene::camera::FrameNoise;
 use crate::scene::light::{Illumination, Light};
 use crate::scene::motion::{self, Offset, Path, Strength};
-use crate::scene::portrait::portrait;
+use crate::scene::portrait::{Tint, portrait};
 use crate::scene::pulse::{Pulse, Rate};
 use crate::scene::render::{BLOOD_COLOUR, Expression, Layer, Pose};
 use crate::scene::texture::Texture;
@@ -36,9 +37,14 @@ const HEAD_WIDTH: f64 = 155.0;
 /// Texels by which the portrait's lower edge is hidden below the picture.
 const BELOW: f64 = 16.0;
 
-/// Colour of the skin of each face against the portrait's.
-const TINTS: [[f32; 3]; 4] =
-    [[1.0, 1.0, 1.0], [0.8, 0.72, 0.66], [0.92, 0.88, 0.83], [0.68, 0.56, 0.5]];
+/// Colours of each face against the portrait's. The hair is darker: the blond crown is a face of
+/// its own to the detector.
+const TINTS: [Tint; MAX_FACES] = [
+    Tint { skin: [1.0, 1.0, 1.0], hair: [0.45, 0.41, 0.38] },
+    Tint { skin: [0.8, 0.72, 0.66], hair: [0.3, 0.28, 0.28] },
+    Tint { skin: [0.92, 0.88, 0.83], hair: [0.36, 0.27, 0.22] },
+    Tint { skin: [0.68, 0.56, 0.5], hair: [0.22, 0.22, 0.24] },
+];
 
 /// Grey levels of the noise that stands in for a picture.
 const NOISE_PICTURE: f64 = 40.0;

@@ -7,7 +7,7 @@ use super::camera::Camera;
 use super::codec::Codec;
 use super::light::{self, Light};
 use super::motion::{Path, Strength};
-use super::portrait::portrait;
+use super::portrait::{Tint, portrait};
 use super::procedural::{Look, SKIN_TONES, Shapes};
 use super::pulse::{Pulse, random_bpm};
 use super::render::{self, BLOOD_COLOUR, Expression, Layer, Pose};
@@ -261,8 +261,10 @@ fn random_texture(rng: &mut fastrand::Rng, subject: Subject, set: Set) -> (Optio
         Subject::Portrait => {
             let tone = rng.usize(1..=6);
             // The portrait's own skin is of type II.
-            let tint = std::array::from_fn(|c| SKIN_TONES[tone - 1][c] / SKIN_TONES[1][c]);
-            let mut texture = portrait(rng.u64(..), tint);
+            let skin = std::array::from_fn(|c| SKIN_TONES[tone - 1][c] / SKIN_TONES[1][c]);
+            let shade = uniform(rng, 0.2, 1.1);
+            let hair = std::array::from_fn(|_| (shade * uniform(rng, 0.9, 1.1)) as f32);
+            let mut texture = portrait(rng.u64(..), Tint { skin, hair });
             if rng.bool() {
                 texture.flip();
             }
