@@ -123,7 +123,7 @@ impl Clip {
         let middle = moments[pairs / 2].taken;
         let bpm = pulse.as_ref().map_or(0.0, |p| p.bpm(middle));
         let rest = (poses[0].x, poses[0].y, face_width);
-        let base = random_base(rng);
+        let base = random_base(rng, tone);
         let light = Light::random(rng, kind, base);
         let camera = random_camera(rng);
         let (step, codec) = random_codec(rng);
@@ -324,9 +324,9 @@ fn random_crops(
     poses: &[Pose],
     face_width: f64,
 ) -> (Vec<PixelRect>, (f64, f64), (usize, usize)) {
-    // Far larger than any crop, so that no crop meets its edge.
     let world = (40.0 * face_width) as usize;
-    let middle = world as f64 / 2.0;
+    let middle =
+        (random_place(rng, world as f64, face_width), random_place(rng, world as f64, face_width));
     let margin = if rng.bool() { 0.3 } else { uniform(rng, 0.2, 0.45) };
     let mut tracker = Tracker::random(rng);
     let mut crops: Vec<PixelRect> = moments
@@ -342,7 +342,7 @@ fn random_crops(
                     1.2 * face_width,
                 ],
             };
-            let face = tracker.follow(m.taken, [x + middle, y + middle, w, h]);
+            let face = tracker.follow(m.taken, [x + middle.0, y + middle.1, w, h]);
             crop_rect(face, margin, world, world)
         })
         .collect();
@@ -351,15 +351,28 @@ fn random_crops(
     let right = crops.iter().map(|r| r.x + r.w).max().unwrap_or(1);
     let bottom = crops.iter().map(|r| r.y + r.h).max().unwrap_or(1);
     crops.iter_mut().for_each(|r| (r.x, r.y) = (r.x - left, r.y - top));
-    (crops, (left as f64 - middle, top as f64 - middle), (right - left, bottom - top))
+    (crops, (left as f64 - middle.0, top as f64 - middle.1), (right - left, bottom - top))
 }
 
-/// Brightness and white balance.
-fn random_base(rng: &mut fastrand::Rng) -> [f64; 3] {
-    let brightness = uniform(rng, 0.4, 1.12);
+/// Where along one side of a picture a face is: one in twelve so close to an edge that the crop,
+/// which stays in the picture, is not centred on the face; else far from any.
+fn random_place(rng: &mut fastrand::Rng, world: f64, face_width: f64) -> f64 {
+    let edge = face_width * uniform(rng, 0.45, 0.9);
+    match rng.u32(..24) {
+        0 => edge,
+        1 => world - edge,
+        _ => world / 2.0,
+    }
+}
+
+/// Brightness and white balance. The camera's exposure makes up for half of what a skin tone
+/// (0: none) is darker than another.
+fn random_base(rng: &mut fastrand::Rng, tone: usize) -> [f64; 3] {
+    let skin = if tone > 0 { SKIN_TONES[tone - 1][1] as f64 } else { 130.0 };
+    let brightness = uniform(rng, 0.4, 1.12) * (130.0 / skin).sqrt();
     let odd = chance(rng, 0.15);
     std::array::from_fn(|_| {
-        if odd { uniform(rng, 0.5, 1.15) } else { brightness * uniform(rng, 0.88, 1.12) }
+        brightness * if odd { uniform(rng, 0.6, 1.3) } else { uniform(rng, 0.88, 1.12) }
     })
 }
 
