@@ -57,8 +57,8 @@ fn recolour(texture: &mut Texture, skin: &[f32], tint: Tint) {
         let face = colour * ellipse([121.0, 131.0, 56.0, 74.0], 0.8, x, y);
         let head = ellipse([122.0, 88.0, 84.0, 84.0], 0.85, x, y);
         let hair = head * (1.0 - face) * (1.0 - ellipse([121.0, 135.0, 46.0, 52.0], 0.9, x, y));
-        for c in 0..3 {
-            texel[c] *= 1.0 + face * (tint.skin[c] - 1.0) + hair * (tint.hair[c] - 1.0);
+        for (value, (s, h)) in texel.iter_mut().zip(tint.skin.into_iter().zip(tint.hair)) {
+            *value *= 1.0 + face * (s - 1.0) + hair * (h - 1.0);
         }
     });
 }
