@@ -355,12 +355,23 @@ impl BaseSrcImpl for PulseTestSrc {
         self.parent_decide_allocation(query)
     }
 
+    fn event(&self, event: &gst::Event) -> bool {
+        // Refused before anything is flushed: afterwards the base class would go on without a
+        // segment.
+        if let gst::EventView::Seek(seek) = event.view()
+            && seek.get().0 < 0.0
+        {
+            gst::info!(CAT, imp = self, "Playing backwards is not supported");
+            return false;
+        }
+        BaseSrcImplExt::parent_event(self, event)
+    }
+
     fn do_seek(&self, segment: &mut gst::Segment) -> bool {
         let Some(segment) = segment.downcast_mut::<gst::ClockTime>() else {
             return false;
         };
         if segment.rate() < 0.0 {
-            gst::info!(CAT, imp = self, "Playing backwards is not supported");
             return false;
         }
         segment.set_time(segment.start());
