@@ -9,6 +9,7 @@ pub mod hrnetinfer;
 pub mod meta;
 pub mod ppg2bpm;
 pub mod pulsetestsrc;
+pub mod scene;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     meta::register();

@@ -67,6 +67,11 @@ impl FaceCropMeta {
         &self.0.faces
     }
 
+    /// The faces, to keep beyond the life of the meta.
+    pub fn shared_faces(&self) -> Arc<[FaceCrop]> {
+        self.0.faces.clone()
+    }
+
     /// The structure for the ALLOCATION query that asks for crops of `size`.
     pub fn proposal(size: usize) -> gst::Structure {
         gst::Structure::builder("face-crop").field("size", size as u32).build()

@@ -91,7 +91,7 @@ impl Face {
     }
 
     /// Reads the contract's fields; `None` where one that must be there is not.
-    fn from_structure(s: &gst::StructureRef) -> Option<Face> {
+    pub fn read_fields(s: &gst::StructureRef) -> Option<Face> {
         let mut reasons = Reasons::NONE;
         if let Ok(words) = s.get::<gst::Array>("reasons") {
             words.iter().filter_map(|v| v.get::<&str>().ok()).for_each(|w| reasons.insert_word(w));
@@ -115,6 +115,20 @@ impl Face {
     }
 }
 
+/// The array of face structures, as it stands in the meta and in the message.
+pub(super) fn write_faces(faces: &[Face]) -> gst::Array {
+    custom::array(faces.iter().map(|face| {
+        let mut s = gst::Structure::new_empty("face");
+        face.write_fields(&mut s);
+        s
+    }))
+}
+
+/// Reads the field `faces` of `s`.
+pub(super) fn read_faces(s: &gst::StructureRef) -> Option<Vec<Face>> {
+    custom::structures(s, "faces")?.iter().map(|s| Face::read_fields(s)).collect()
+}
+
 /// The public result on a buffer: a `GstCustomMeta` named `HeartRateMeta`, without tags, so that
 /// it survives conversion, scaling and encoding within a process.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -130,20 +144,13 @@ impl HeartRateMeta {
         super::register();
         let meta = gst::meta::CustomMeta::from_buffer(buffer, NAME).ok()?;
         let s = meta.structure();
-        let faces = custom::structures(s, "faces")?;
-        Some(HeartRateMeta {
-            derivative: s.get("derivative").unwrap_or(false),
-            faces: faces.iter().map(|s| Face::from_structure(s)).collect::<Option<_>>()?,
-        })
+        let derivative = s.get("derivative").unwrap_or(false);
+        Some(HeartRateMeta { derivative, faces: read_faces(s)? })
     }
 
     /// Writes the meta to `buffer`, in place of the one that is there.
     pub fn write(&self, buffer: &mut gst::BufferRef) {
-        let faces = custom::array(self.faces.iter().map(|face| {
-            let mut s = gst::Structure::new_empty("face");
-            face.write_fields(&mut s);
-            s
-        }));
+        let faces = write_faces(&self.faces);
         custom::replace(buffer, NAME, |s| {
             s.set("derivative", self.derivative);
             s.set("faces", faces);

@@ -1,17 +1,20 @@
 //! What rides on the buffers: one definition, read and written everywhere.
 //!
 //! - [`HeartRateMeta`]: the public result, a `GstCustomMeta` that C and Python read by name.
+//! - [`HeartRateMessage`]: the same on the bus.
 //! - [`FaceCropMeta`]: private, the pixels that `facecrop` hands to `hrnetinfer`.
 //! - [`PulseTestMeta`]: the truth that `pulsetestsrc` writes and tests read.
 
 mod custom;
 mod face_crop;
 mod heart_rate;
+mod message;
 mod pulse_test;
 mod reasons;
 
 pub use face_crop::{FaceCrop, FaceCropMeta, Previous};
 pub use heart_rate::{Face, HeartRateMeta, Status};
+pub use message::HeartRateMessage;
 pub use pulse_test::{PulseTestMeta, TrueFace};
 pub use reasons::{Reason, Reasons};
 

@@ -1,3 +1,110 @@
-pub(crate) fn register(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    Ok(())
+/**
+ * SECTION:element-pulsetestsrc
+ *
+ * A video source in the spirit of videotestsrc: faces whose pulse you set.
+ *
+ * The face is a real portrait whose skin darkens with each heartbeat as skin does: by a fraction
+ * of a grey level, most in green. What is shown depends on the time of the frame and on the
+ * properties only, so the same settings give the same bytes, before and after a seek.
+ *
+ * |[
+ * gst-launch-1.0 pulsetestsrc bpm=60,95 ! videoconvert ! autovideosink
+ * ]|
+ * shows two faces at 60 and 95 beats per minute.
+ *
+ * |[
+ * gst-launch-1.0 -m pulsetestsrc bpm="60>120@60" num-buffers=1800 ! facecrop ! hrnetinfer ! ppg2bpm ! fakesink
+ * ]|
+ * prints readings of a face whose rate rises from 60 to 120 within 60 s.
+ *
+ * ## The bpm property
+ *
+ * One item a face, one to four of them, with commas between. An item is a rate in beats per
+ * minute (`72`), or a ramp `FROM>TO@SECONDS` that begins at stream time 0 (`60>120@60`). Rates lie
+ * between 20 and 300. Anything else is an error at start that names the item.
+ *
+ * ## What rides on the buffers
+ *
+ * `PulseTestMeta`, a `GstCustomMeta`: for each face its index, box (fractions of the frame, also
+ * outside of 0..1 where the face leaves the picture), rate and pulse at this frame. Rate and pulse
+ * are 0 where `pulse-amplitude` is 0.
+ *
+ * Since: 0.1.0
+ */
+use gst::glib;
+use gst::prelude::*;
+
+pub mod convert;
+mod imp;
+pub mod painter;
+pub mod picture;
+pub mod rates;
+
+/// How the faces move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstPulseTestSrcMotion")]
+pub enum Motion {
+    #[default]
+    #[enum_value(name = "Still: faces rest", nick = "still")]
+    Still,
+    #[enum_value(name = "Slight: as somebody who sits and watches", nick = "slight")]
+    Slight,
+    #[enum_value(name = "Moderate: as somebody who talks", nick = "moderate")]
+    Moderate,
+    #[enum_value(name = "Strong: as somebody who walks", nick = "strong")]
+    Strong,
+    #[enum_value(name = "Carry: across the picture in 4 s and back", nick = "carry")]
+    Carry,
+    #[enum_value(
+        name = "Leave: the last face is away from 20 s to 24 s of every 40",
+        nick = "leave"
+    )]
+    Leave,
+}
+
+/// How the light changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstPulseTestSrcLight")]
+pub enum Light {
+    #[default]
+    #[enum_value(name = "Steady: constant light", nick = "steady")]
+    Steady,
+    #[enum_value(name = "Dim: constant, an eighth of the light", nick = "dim")]
+    Dim,
+    #[enum_value(name = "Drift: slow changes of brightness and colour", nick = "drift")]
+    Drift,
+    #[enum_value(name = "Flicker: lamps on the mains", nick = "flicker")]
+    Flicker,
+    #[enum_value(name = "Step: exposure that jumps every 3 s", nick = "step")]
+    Step,
+}
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstPulseTestSrcPicture")]
+pub enum Subject {
+    #[default]
+    #[enum_value(name = "Portrait: faces before a canvas", nick = "portrait")]
+    Portrait,
+    #[enum_value(name = "Wall: the canvas alone", nick = "wall")]
+    Wall,
+    #[enum_value(name = "Noise: strong noise, no picture", nick = "noise")]
+    Noise,
+}
+
+glib::wrapper! {
+    pub struct PulseTestSrc(ObjectSubclass<imp::PulseTestSrc>)
+        @extends gst_base::BaseSrc, gst::Element, gst::Object;
+}
+
+pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    Motion::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    Light::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    Subject::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    gst::Element::register(
+        Some(plugin),
+        "pulsetestsrc",
+        gst::Rank::NONE,
+        PulseTestSrc::static_type(),
+    )
 }

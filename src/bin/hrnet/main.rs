@@ -1,1 +1,33 @@
-fn main() {}
+//! `hrnet`, the project's command line.
+
+mod prepare;
+mod score;
+mod shard;
+mod signal;
+mod wave_csv;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Heart rate from video: work on signals, models and recordings.
+#[derive(Parser)]
+#[command(name = "hrnet", version)]
+enum Command {
+    Signal(signal::Args),
+    Prepare(prepare::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Command::parse() {
+        Command::Signal(args) => signal::run(&args),
+        Command::Prepare(options) => prepare::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("hrnet: {message}");
+            ExitCode::from(2)
+        }
+    }
+}

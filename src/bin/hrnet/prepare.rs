@@ -1,0 +1,231 @@
+//! `hrnet prepare`: writes what a network learns from, made by the code that the elements run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use gstheartrate::facecrop::area::{PackedRgb, area_average};
+use gstheartrate::hrnetinfer::contract::Contract;
+use gstheartrate::hrnetinfer::maps::{MotionState, appearance_map, motion_map};
+use gstheartrate::scene::clip::{Attributes, Clip, Set};
+
+use crate::shard::{self, Tensor, half};
+
+/// Clips in a file.
+const CLIPS: usize = 50;
+
+/// Writes shards of training tensors.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Number of synthetic clips to render.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    synthetic: u64,
+    /// Folder for the shards; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// First seed: clip i is drawn from seed + i.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Pairs of frames in a clip.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    frames: u32,
+    /// Side of the network's input in pixels.
+    #[arg(long, default_value_t = 36, value_parser = clap::value_parser!(u32).range(4..=256))]
+    size: u32,
+    /// Clips to check with: other seeds, drawn faces of wider proportions, other motion.
+    #[arg(long)]
+    val: bool,
+    /// Threads that render.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
+    threads: u32,
+    /// Also writes a picture of the clips' crops, for looking at.
+    #[arg(long, value_name = "PNG")]
+    sheet: Option<PathBuf>,
+}
+
+/// The tensors of one clip as bytes, with its description.
+struct ClipTensors {
+    motion: Vec<u8>,
+    appearance: Vec<u8>,
+    label: Vec<u8>,
+    wave: Vec<u8>,
+    time: Vec<u8>,
+    interval: Vec<u8>,
+    bpm: Vec<u8>,
+    attributes: Attributes,
+    /// First, middle and last crop, planar RGB, for the sheet.
+    samples: Vec<Vec<f32>>,
+}
+
+/// Runs the command; the error names what failed.
+pub fn run(options: &Options) -> Result<(), String> {
+    let Options { out, .. } = options;
+    std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
+    let total = options.synthetic as usize;
+    let mut samples = Vec::new();
+    for (number, first) in (0..total).step_by(CLIPS).enumerate() {
+        let count = CLIPS.min(total - first);
+        let mut clips = render_clips(options, first, count);
+        let path = out.join(format!("shard-{number:05}.safetensors"));
+        samples.extend(clips.iter_mut().map(|c| std::mem::take(&mut c.samples)));
+        write_shard(options, &path, clips).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    if let Some(path) = &options.sheet {
+        write_sheet(path, options.size as usize, &samples)
+            .map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Renders clips `first`.. on all threads, in order.
+fn render_clips(options: &Options, first: usize, count: usize) -> Vec<ClipTensors> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<BTreeMap<usize, ClipTensors>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    if i >= count {
+                        break;
+                    }
+                    let clip = render_clip(options, options.seed.wrapping_add((first + i) as u64));
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(i, clip);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+/// Renders one clip and makes its network inputs.
+fn render_clip(options: &Options, seed: u64) -> ClipTensors {
+    let set = if options.val { Set::Validation } else { Set::Training };
+    let (size, pairs) = (options.size as usize, options.frames as usize);
+    let mut clip = Clip::new(seed, set, pairs);
+    let contract = Contract::default();
+    let mut state = MotionState::default();
+    let values = 3 * size * size;
+    let (mut current, mut previous) = (Vec::new(), Vec::new());
+    let (mut crop, mut last_crop) = (Vec::new(), Vec::new());
+    let mut map = vec![0.0; values];
+    let mut tensors = ClipTensors::new(clip.attributes.clone());
+    clip.render(0, &mut previous);
+    for frame in 1..=pairs {
+        let rect = clip.crop(frame);
+        clip.render(frame, &mut current);
+        if frame == 1 || rect != clip.crop(frame - 1) {
+            // Both frames of a pair are cropped with one rectangle.
+            area_average(&packed(&previous, clip.size()), rect, size, &mut last_crop);
+        }
+        area_average(&packed(&current, clip.size()), rect, size, &mut crop);
+        let interval = (clip.time(frame) - clip.time(frame - 1)) as f32;
+        motion_map(&contract, &mut state, &last_crop, &crop, interval, &mut map);
+        tensors.motion.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
+        appearance_map(&contract, &crop, &mut map);
+        tensors.appearance.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
+        tensors.push_truth(&clip, frame, interval);
+        if frame == 1 || frame == pairs / 2 || frame == pairs {
+            tensors.samples.push(crop.clone());
+        }
+        std::mem::swap(&mut current, &mut previous);
+        std::mem::swap(&mut crop, &mut last_crop);
+    }
+    tensors
+}
+
+fn packed(data: &[u8], (width, height): (usize, usize)) -> PackedRgb<'_> {
+    PackedRgb { data, width, height, stride: 3 * width }
+}
+
+impl ClipTensors {
+    fn new(attributes: Attributes) -> ClipTensors {
+        let empty = Vec::new;
+        ClipTensors {
+            motion: empty(),
+            appearance: empty(),
+            label: empty(),
+            wave: empty(),
+            time: empty(),
+            interval: empty(),
+            bpm: empty(),
+            attributes,
+            samples: Vec::new(),
+        }
+    }
+
+    fn push_truth(&mut self, clip: &Clip, frame: usize, interval: f32) {
+        self.label.extend((clip.label(frame) as f32).to_le_bytes());
+        self.wave.extend((clip.wave(frame) as f32).to_le_bytes());
+        self.time.extend(clip.time(frame).to_le_bytes());
+        self.interval.extend(interval.to_le_bytes());
+        self.bpm.extend((clip.bpm(frame) as f32).to_le_bytes());
+    }
+}
+
+fn write_shard(options: &Options, path: &Path, clips: Vec<ClipTensors>) -> std::io::Result<()> {
+    let (n, frames, size) = (clips.len(), options.frames as usize, options.size as usize);
+    let attributes: Vec<&Attributes> = clips.iter().map(|c| &c.attributes).collect();
+    let metadata = BTreeMap::from([
+        ("clips", serde_json::to_string(&attributes)?),
+        ("set", if options.val { "validation" } else { "training" }.to_string()),
+    ]);
+    let images = vec![n, frames, 3, size, size];
+    let series = vec![n, frames];
+    let mut columns: [Vec<Vec<u8>>; 7] = Default::default();
+    for clip in clips {
+        let parts = [
+            clip.motion,
+            clip.appearance,
+            clip.label,
+            clip.wave,
+            clip.time,
+            clip.interval,
+            clip.bpm,
+        ];
+        columns.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
+    }
+    let heads = [
+        ("motion", "F16", &images),
+        ("appearance", "F16", &images),
+        ("label", "F32", &series),
+        ("wave", "F32", &series),
+        ("time", "F64", &series),
+        ("interval", "F32", &series),
+        ("bpm", "F32", &series),
+    ];
+    let tensors: Vec<Tensor> = heads
+        .into_iter()
+        .zip(columns)
+        .map(|((name, dtype, shape), data)| Tensor { name, dtype, shape: shape.clone(), data })
+        .collect();
+    shard::write(path, &tensors, &metadata)
+}
+
+/// Writes crops as a PNG, ten clips a row, each clip's crops above one another; 100 clips at most.
+fn write_sheet(path: &Path, size: usize, samples: &[Vec<Vec<f32>>]) -> std::io::Result<()> {
+    const ZOOM: usize = 2;
+    const COLUMNS: usize = 10;
+    let cell = ZOOM * size;
+    let rows = samples.len().min(10 * COLUMNS).div_ceil(COLUMNS);
+    let (width, height) = (COLUMNS * cell, 3 * rows * cell);
+    let mut pixels = vec![0u8; 3 * width * height];
+    for (i, clip) in samples.iter().take(10 * COLUMNS).enumerate() {
+        for (k, crop) in clip.iter().enumerate() {
+            let (x0, y0) = (i % COLUMNS * cell, (i / COLUMNS * 3 + k) * cell);
+            for (y, x) in (0..cell).flat_map(|y| (0..cell).map(move |x| (y, x))) {
+                for c in 0..3 {
+                    let value = crop[(c * size + y / ZOOM) * size + x / ZOOM];
+                    pixels[3 * ((y0 + y) * width + x0 + x) + c] = (255.0 * value).round() as u8;
+                }
+            }
+        }
+    }
+    let file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    let mut encoder = png::Encoder::new(file, width as u32, height as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&pixels)?;
+    Ok(writer.finish()?)
+}

@@ -1,0 +1,91 @@
+//! What runs a network: one small trait, one file a runtime.
+
+use std::{fmt, path::Path, sync::Arc};
+
+use super::contract::Contract;
+use super::maps::Layout;
+
+/// What the element must know of a loaded network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    pub contract: Contract,
+    pub layout: Layout,
+    /// Side of the square maps in pixels.
+    pub size: usize,
+}
+
+impl Network {
+    /// Values of one map.
+    pub fn map_len(&self) -> usize {
+        3 * self.size * self.size
+    }
+}
+
+/// A loaded network. `run` may be called from any thread; an engine that is bound to one thread
+/// keeps that to itself.
+pub trait Engine: Send + Sync {
+    fn network(&self) -> &Network;
+
+    /// Runs n pairs: `motion` and `appearance` hold n maps each in the network's layout. Returns n
+    /// pulse samples.
+    fn run(&self, motion: &[f32], appearance: &[f32]) -> Result<Vec<f32>, EngineError>;
+}
+
+/// Why a network can't be loaded or run.
+#[derive(Debug)]
+pub enum EngineError {
+    /// The file can't be read.
+    Read(std::io::Error),
+    /// The file is no network that this runtime takes, or a damaged one.
+    Load(String),
+    /// The network has other inputs or outputs than the contract's; says what was found.
+    Shape(String),
+    /// The run failed.
+    Run(String),
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            EngineError::Read(error) => write!(f, "can't be read: {error}"),
+            EngineError::Load(what) => write!(f, "is not a usable ONNX model: {what}"),
+            EngineError::Shape(found) => write!(
+                f,
+                "{found}; expected two float inputs, motion and appearance, of batch x 3 x S x S \
+                 or batch x S x S x 3 (S 36 or 72) and one output value for each pair"
+            ),
+            EngineError::Run(what) => write!(f, "failed to run: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for EngineError {}
+
+/// The default model: the file inside the plugin.
+const DEFAULT_MODEL: &[u8] = include_bytes!("../../models/heartrate.onnx");
+
+/// Which runtime to take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The best that this machine has.
+    #[default]
+    Auto,
+    /// The CPU, by rten.
+    Cpu,
+}
+
+/// Loads the model at `path` (the built-in one if `None`) for `backend`. `overrides` finds values
+/// of `hrnet.*` keys that stand above the file's own.
+pub fn load(
+    path: Option<&Path>,
+    backend: Backend,
+    overrides: &dyn Fn(&str) -> Option<String>,
+) -> Result<Arc<dyn Engine>, EngineError> {
+    let data = match path {
+        Some(path) => std::fs::read(path).map_err(EngineError::Read)?,
+        None => DEFAULT_MODEL.to_vec(),
+    };
+    match backend {
+        Backend::Auto | Backend::Cpu => Ok(Arc::new(super::cpu::CpuEngine::load(data, overrides)?)),
+    }
+}

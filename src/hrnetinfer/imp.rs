@@ -1,0 +1,368 @@
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::subclass::prelude::*;
+
+use super::Backend;
+use super::contract;
+use super::engine::{self, Engine, EngineError, Network};
+use super::maps::{self, MotionState};
+use crate::meta::{Face, FaceCrop, FaceCropMeta, HeartRateMeta};
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "hrnetinfer",
+        gst::DebugColorFlags::empty(),
+        Some("Pulse from pairs of face crops"),
+    )
+});
+
+#[derive(Clone, Debug, Default)]
+struct Settings {
+    model: Option<PathBuf>,
+    backend: Backend,
+    contract: Option<gst::Structure>,
+}
+
+struct State {
+    engine: Arc<dyn Engine>,
+    /// Motion scaling of the faces of the last frame, by id.
+    faces: HashMap<u32, MotionState>,
+    /// From the caps: what a pair without timestamps is taken to be apart.
+    frame_interval: Option<gst::ClockTime>,
+    warned_no_crops: bool,
+    warned_no_time: bool,
+}
+
+/// A frame's network inputs, in the order of the faces that have a pair.
+#[derive(Default)]
+struct Batch {
+    motion: Vec<f32>,
+    appearance: Vec<f32>,
+}
+
+#[derive(Default)]
+pub struct HrnetInfer {
+    settings: Mutex<Settings>,
+    state: Mutex<Option<State>>,
+}
+
+impl State {
+    fn new(engine: Arc<dyn Engine>) -> State {
+        State {
+            engine,
+            faces: HashMap::new(),
+            frame_interval: None,
+            warned_no_crops: false,
+            warned_no_time: false,
+        }
+    }
+
+    /// Makes the inputs of all faces that have a pair; says for each face the pair's interval, or
+    /// `None` where it yields no sample. Forgets the faces that are not there.
+    fn prepare(&mut self, crops: &[FaceCrop]) -> (Batch, Vec<Option<gst::ClockTime>>) {
+        let mut batch = Batch::default();
+        let mut faces = HashMap::new();
+        let mut intervals = Vec::with_capacity(crops.len());
+        for crop in crops {
+            let interval = self.interval(crop);
+            if let Some(interval) = interval {
+                let mut motion = self.faces.remove(&crop.id).unwrap_or_default();
+                add_pair(self.engine.network(), &mut batch, crop, interval, &mut motion);
+                faces.insert(crop.id, motion);
+            }
+            intervals.push(interval);
+        }
+        self.faces = faces;
+        (batch, intervals)
+    }
+
+    /// Time between the frames of the crop's pair, `None` without a pair or any idea of time.
+    fn interval(&self, crop: &FaceCrop) -> Option<gst::ClockTime> {
+        let previous = crop.previous.as_ref()?;
+        previous.interval.or(self.frame_interval).filter(|i| !i.is_zero())
+    }
+
+    /// Whether some face has a pair that can't be used for want of time.
+    fn lacks_time(&self, crops: &[FaceCrop]) -> bool {
+        crops.iter().any(|c| c.previous.is_some() && self.interval(c).is_none())
+    }
+}
+
+/// Appends the two maps of `crop`, which has a previous crop, to `batch`.
+fn add_pair(
+    network: &Network,
+    batch: &mut Batch,
+    crop: &FaceCrop,
+    interval: gst::ClockTime,
+    state: &mut MotionState,
+) {
+    let Some(previous) = &crop.previous else { return };
+    let fit = |pixels: &[f32]| maps::resized(pixels, crop.size, network.size);
+    let resized = (crop.size != network.size).then(|| (fit(&previous.pixels), fit(&crop.pixels)));
+    let (previous, current) = match &resized {
+        Some((previous, current)) => (&previous[..], &current[..]),
+        None => (&previous.pixels[..], &crop.pixels[..]),
+    };
+    let len = network.map_len();
+    let mut map = vec![0.0; len];
+    let append = |map: &[f32], tensor: &mut Vec<f32>| {
+        let start = tensor.len();
+        tensor.resize(start + len, 0.0);
+        network.layout.arrange(network.contract.color, map, &mut tensor[start..]);
+    };
+    let seconds = interval.nseconds() as f32 * 1e-9;
+    maps::motion_map(&network.contract, state, previous, current, seconds, &mut map);
+    append(&map, &mut batch.motion);
+    maps::appearance_map(&network.contract, current, &mut map);
+    append(&map, &mut batch.appearance);
+}
+
+/// The public face of each crop, with its sample where there is one.
+fn faces(crops: &[FaceCrop], intervals: &[Option<gst::ClockTime>], samples: Vec<f32>) -> Vec<Face> {
+    let mut samples = samples.into_iter();
+    let face = |(crop, interval): (&FaceCrop, &Option<gst::ClockTime>)| {
+        let [x, y, w, h] = crop.rect;
+        let sample = interval.and_then(|_| samples.next()).filter(|s| s.is_finite());
+        Face {
+            id: crop.id,
+            x,
+            y,
+            w,
+            h,
+            ppg: sample.map(f64::from),
+            ppg_interval: interval.filter(|_| sample.is_some()),
+            reasons: crop.reasons,
+            ..Face::default()
+        }
+    };
+    crops.iter().zip(intervals).map(face).collect()
+}
+
+/// Refuses overrides that are no keys of the contract, which would be ignored in silence.
+fn check_keys(overrides: Option<&gst::Structure>) -> Result<(), gst::ErrorMessage> {
+    let mut fields = overrides.into_iter().flat_map(|s| s.fields());
+    let unknown = fields.find(|f| !contract::KEYS.contains(&format!("hrnet.{f}").as_str()));
+    unknown.map_or(Ok(()), |field| {
+        Err(gst::error_msg!(
+            gst::LibraryError::Settings,
+            ("Property contract: no key hrnet.{field}; there are {}", contract::KEYS.join(", "))
+        ))
+    })
+}
+
+impl HrnetInfer {
+    fn load(&self) -> Result<Arc<dyn Engine>, gst::ErrorMessage> {
+        let settings = self.settings.lock().unwrap().clone();
+        check_keys(settings.contract.as_ref())?;
+        let overrides = |key: &str| {
+            let value = settings.contract.as_ref()?.value(key.strip_prefix("hrnet.")?).ok()?;
+            value.get::<String>().ok().or_else(|| value.serialize().ok().map(Into::into))
+        };
+        let backend = match settings.backend {
+            Backend::Auto => engine::Backend::Auto,
+            Backend::Cpu => engine::Backend::Cpu,
+        };
+        let path = settings.model.as_deref();
+        let name = path.map_or("the built-in model".into(), |p| p.to_string_lossy());
+        engine::load(path, backend, &overrides).map_err(|error| match error {
+            EngineError::Read(_) => {
+                gst::error_msg!(gst::ResourceError::OpenRead, ("Model {name} {error}"))
+            }
+            _ => gst::error_msg!(gst::StreamError::Format, ("Model {name}: {error}")),
+        })
+    }
+
+    /// Takes from the state what a frame needs, so that no lock is held while the network runs.
+    fn prepare(&self, crops: &[FaceCrop]) -> Option<Prepared> {
+        let mut guard = self.state.lock().unwrap();
+        let state = guard.as_mut()?;
+        let (batch, intervals) = state.prepare(crops);
+        let lacks_time = !state.warned_no_time && state.lacks_time(crops);
+        state.warned_no_time |= lacks_time;
+        Some(Prepared { engine: state.engine.clone(), batch, intervals, lacks_time })
+    }
+
+    /// Warns once that nothing upstream crops faces.
+    fn warn_no_crops(&self) {
+        let mut guard = self.state.lock().unwrap();
+        let Some(state) = guard.as_mut().filter(|s| !s.warned_no_crops) else { return };
+        state.warned_no_crops = true;
+        drop(guard);
+        gst::element_imp_warning!(
+            self,
+            gst::StreamError::Failed,
+            ("Buffers without face crops: put facecrop right before hrnetinfer")
+        );
+    }
+}
+
+/// One frame's work.
+struct Prepared {
+    engine: Arc<dyn Engine>,
+    batch: Batch,
+    intervals: Vec<Option<gst::ClockTime>>,
+    lacks_time: bool,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for HrnetInfer {
+    const NAME: &'static str = "GstHrnetInfer";
+    type Type = super::HrnetInfer;
+    type ParentType = gst_base::BaseTransform;
+}
+
+impl ObjectImpl for HrnetInfer {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            vec![
+                glib::ParamSpecString::builder("model")
+                    .nick("Model")
+                    .blurb("ONNX file of the network (empty = the one inside the plugin)")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecEnum::builder_with_default("backend", Backend::default())
+                    .nick("Backend")
+                    .blurb("What runs the network")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecBoxed::builder::<gst::Structure>("contract")
+                    .nick("Contract")
+                    .blurb(
+                        "Overrides the hrnet.* keys of the model: color, motion, appearance, \
+                         output (e.g. contract,color=bgr,output=pulse)",
+                    )
+                    .mutable_ready()
+                    .build(),
+            ]
+        });
+        &PROPERTIES
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let mut settings = self.settings.lock().unwrap();
+        match pspec.name() {
+            "model" => {
+                let path = value.get::<Option<String>>().expect("type checked upstream");
+                settings.model = path.filter(|p| !p.is_empty()).map(PathBuf::from);
+            }
+            "backend" => settings.backend = value.get().expect("type checked upstream"),
+            "contract" => settings.contract = value.get().expect("type checked upstream"),
+            _ => unreachable!("unknown property"),
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let settings = self.settings.lock().unwrap();
+        match pspec.name() {
+            "model" => {
+                let path = settings.model.as_ref();
+                path.map_or(String::new(), |p| p.to_string_lossy().into_owned()).to_value()
+            }
+            "backend" => settings.backend.to_value(),
+            "contract" => settings.contract.to_value(),
+            _ => unreachable!("unknown property"),
+        }
+    }
+}
+
+impl GstObjectImpl for HrnetInfer {}
+
+impl ElementImpl for HrnetInfer {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Heart-rate network",
+                "Filter/Analyzer/Video",
+                "Runs a two-branch attention network on face crops and attaches pulse samples",
+                "The gst-plugin-heartrate authors",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let caps = gst::Caps::builder("video/x-raw").any_features().build();
+            let template = |name, direction| {
+                gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps)
+                    .expect("valid template")
+            };
+            vec![template("sink", gst::PadDirection::Sink), template("src", gst::PadDirection::Src)]
+        });
+        &TEMPLATES
+    }
+}
+
+impl BaseTransformImpl for HrnetInfer {
+    const MODE: gst_base::subclass::BaseTransformMode =
+        gst_base::subclass::BaseTransformMode::AlwaysInPlace;
+    const PASSTHROUGH_ON_SAME_CAPS: bool = false;
+    const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
+
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let engine = self.load()?;
+        gst::info!(CAT, imp = self, "Loaded {:?}", engine.network());
+        *self.state.lock().unwrap() = Some(State::new(engine));
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        *self.state.lock().unwrap() = None;
+        Ok(())
+    }
+
+    fn set_caps(&self, incaps: &gst::Caps, _out: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let fps = incaps.structure(0).and_then(|s| s.get::<gst::Fraction>("framerate").ok());
+        let interval = fps
+            .filter(|f| f.numer() > 0)
+            .and_then(|f| gst::ClockTime::SECOND.mul_div_round(f.denom() as u64, f.numer() as u64));
+        if let Some(state) = self.state.lock().unwrap().as_mut() {
+            state.frame_interval = interval;
+        }
+        Ok(())
+    }
+
+    fn propose_allocation(
+        &self,
+        decide_query: Option<&gst::query::Allocation>,
+        query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        self.parent_propose_allocation(decide_query, query)?;
+        if let Some(state) = self.state.lock().unwrap().as_ref() {
+            let proposal = FaceCropMeta::proposal(state.engine.network().size);
+            query.add_allocation_meta::<FaceCropMeta>(Some(&proposal));
+        }
+        Ok(())
+    }
+
+    fn transform_ip(&self, buf: &mut gst::BufferRef) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let Some(meta) = buf.meta::<FaceCropMeta>() else {
+            self.warn_no_crops();
+            return Ok(gst::FlowSuccess::Ok);
+        };
+        let crops = meta.shared_faces();
+        let prepared = self.prepare(&crops).ok_or(gst::FlowError::Flushing)?;
+        if prepared.lacks_time {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Failed,
+                ("Buffers without timestamps and caps without a framerate: no pulse samples")
+            );
+        }
+        let Batch { motion, appearance } = &prepared.batch;
+        let samples = prepared.engine.run(motion, appearance).map_err(|error| {
+            gst::element_imp_error!(self, gst::StreamError::Failed, ("The network {error}"));
+            gst::FlowError::Error
+        })?;
+        gst::trace!(CAT, imp = self, "{} faces, {} samples", crops.len(), samples.len());
+        let faces = faces(&crops, &prepared.intervals, samples);
+        let derivative = prepared.engine.network().contract.derivative;
+        HeartRateMeta { derivative, faces }.write(buf);
+        Ok(gst::FlowSuccess::Ok)
+    }
+}

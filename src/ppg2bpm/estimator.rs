@@ -1,0 +1,378 @@
+//! Pulse samples of one face to beats per minute: the stages in their order.
+
+use std::collections::VecDeque;
+
+use super::chirp;
+use super::confidence::{Features, confidence};
+use super::filter::{BandPass, detrend};
+use super::likelihood::Likelihood;
+use super::resample::{Integral, RATE, Sample};
+use super::spectrum::Spectrum;
+use super::tracker::Tracker;
+use crate::meta::{Reason, Reasons, Status};
+
+const NSECOND: f64 = 1e-9;
+/// Seconds of signal before there is a reading at all: three and a half beats of the lowest rate.
+pub const SHORTEST: f64 = 5.0;
+/// A hole longer than this many seconds restarts the window; across a shorter one a beat of the
+/// lowest rate can still be interpolated.
+const LONGEST_GAP: f64 = 1.0;
+/// Frames a second that the highest rate needs, as a multiple of it: Nyquist's two and a tenth.
+const FRAMES_PER_BEAT: f64 = 2.2;
+/// A reason of the frames is told when it held for this share of the window.
+const REASON_SHARE: f64 = 1.0 / 3.0;
+/// Half the width in Hz (3 bpm) of the search for the spectrum's peak around the tracked rate.
+const PEAK_SEARCH: f64 = 3.0 / 60.0;
+/// A wave below this share of the samples' running sum is rounding.
+const ROUNDING: f64 = 1e-9;
+
+/// What the user may set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Config {
+    /// Seconds of signal that an estimate uses at most, [`SHORTEST`] to 60.
+    pub window: f64,
+    /// Lowest and highest rate, beats per minute.
+    pub min_bpm: f64,
+    pub max_bpm: f64,
+    /// Confidence from which on a reading is [`Status::Ok`].
+    pub min_confidence: f64,
+    /// Whether samples are the rate of change of the wave.
+    pub derivative: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            window: 10.0,
+            min_bpm: 40.0,
+            max_bpm: 240.0,
+            min_confidence: 0.5,
+            derivative: true,
+        }
+    }
+}
+
+/// The reading itself, whether it can be trusted or not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// Best estimate, beats per minute.
+    pub bpm: f64,
+    /// dB, see [`Spectrum::snr`].
+    pub snr: f64,
+    /// 0..1.
+    pub confidence: f64,
+    /// What the confidence comes from.
+    pub features: Features,
+}
+
+/// What is known of a face at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// Absent while there is too little signal, or none at all.
+    pub reading: Option<Reading>,
+    pub status: Status,
+    pub reasons: Reasons,
+    /// Seconds of signal used.
+    pub window: f64,
+}
+
+impl Estimate {
+    /// The rate, where it can be trusted.
+    pub fn bpm(&self) -> Option<f64> {
+        self.reading.filter(|_| self.status == Status::Ok).map(|r| r.bpm)
+    }
+}
+
+/// The signal stage of one face. Samples are pushed as they come; an estimate uses those that
+/// were pushed before it and nothing later.
+#[derive(Clone, Debug)]
+pub struct Estimator {
+    config: Config,
+    filter: BandPass,
+    integral: Integral,
+    frames: Frames,
+    tracker: Tracker,
+    /// Time of the first sample; all others are counted from it.
+    origin: u64,
+    /// End of the window and rate in Hz of the last reading.
+    last: Option<(f64, f64)>,
+    lags: Lags,
+}
+
+impl Estimator {
+    /// An estimator without samples. Values out of range are brought into it.
+    pub fn new(config: Config) -> Estimator {
+        let low = config.min_bpm.clamp(20.0, 239.0) / 60.0;
+        let high = (config.max_bpm / 60.0).clamp(low + 1.0 / 60.0, 4.0);
+        Estimator {
+            config: Config { window: config.window.clamp(SHORTEST, 60.0), ..config },
+            filter: BandPass::new(low, high, RATE),
+            integral: Integral::default(),
+            frames: Frames::default(),
+            tracker: Tracker::new(low, high),
+            origin: 0,
+            last: None,
+            lags: Lags::default(),
+        }
+    }
+
+    /// Forgets all samples and the rate.
+    pub fn reset(&mut self) {
+        self.restart();
+        self.tracker.reset();
+        self.last = None;
+    }
+
+    /// Changes what a reading needs to be trusted.
+    pub fn set_min_confidence(&mut self, min_confidence: f64) {
+        self.config.min_confidence = min_confidence;
+    }
+
+    /// Forgets the samples; the rate they had is still the likeliest one to come, for as long as
+    /// the tracker's belief lasts.
+    fn restart(&mut self) {
+        self.integral = Integral::default();
+        self.frames = Frames::default();
+        self.lags = Lags::default();
+    }
+
+    /// Time of the last sample in ns.
+    pub fn last_time(&self) -> Option<u64> {
+        self.integral.end().map(|end| self.origin + (end / NSECOND).round() as u64)
+    }
+
+    /// Takes in the frame at `time` ns: its sample, made of a pair of frames `interval` ns apart
+    /// where that is known, and what its picture tells against a reading. A frame without a
+    /// (finite) sample counts as a hole. A frame that is not later than the last is ignored,
+    /// after a hole of more than a second the window starts anew.
+    pub fn push(
+        &mut self,
+        time: u64,
+        sample: Option<f64>,
+        interval: Option<u64>,
+        reasons: Reasons,
+    ) {
+        let Some(value) = sample.filter(|v| v.is_finite()) else { return };
+        if self
+            .last_time()
+            .is_some_and(|last| time.saturating_sub(last) as f64 * NSECOND > LONGEST_GAP)
+        {
+            self.restart();
+        }
+        if self.integral.end().is_none() {
+            self.move_origin(time);
+        }
+        let Some(since) = time.checked_sub(self.origin) else { return };
+        let seconds = since as f64 * NSECOND;
+        let interval = interval.map(|i| i as f64 * NSECOND).filter(|i| *i <= LONGEST_GAP);
+        let seconds = match interval {
+            // The mean of a wave over a pair stands for the pair's middle.
+            Some(i) if !self.config.derivative => seconds - i / 2.0,
+            _ => seconds,
+        };
+        if self.integral.end().is_some_and(|end| seconds <= end) {
+            return;
+        }
+        let interval = interval.filter(|_| self.config.derivative);
+        self.integral.push(Sample { time: seconds, value, interval });
+        // A knot's distance more than the window, for the grid to fit in.
+        self.integral.trim(self.config.window + 0.1);
+        self.frames.push(seconds, reasons, self.config.window);
+    }
+
+    /// Counts time from `time` on; what is remembered keeps its place.
+    fn move_origin(&mut self, time: u64) {
+        if let Some((end, rate)) = self.last {
+            let moved = (time as i128 - i128::from(self.origin)) as f64 * NSECOND;
+            self.last = Some((end - moved, rate));
+        }
+        self.origin = time;
+    }
+
+    /// What the samples up to now tell.
+    pub fn estimate(&mut self) -> Estimate {
+        let span = self.integral.span().min(self.config.window);
+        let mut estimate = Estimate { window: span, ..Estimate::default() };
+        estimate.reasons = self.frames.reasons(self.integral.end().unwrap_or(0.0) - span);
+        if span < SHORTEST {
+            estimate.reasons.insert(Reason::ShortWindow);
+            return estimate;
+        }
+        let frame_rate = self.frames.rate(self.integral.end().unwrap_or(0.0) - span);
+        let low_rate = frame_rate < FRAMES_PER_BEAT * self.config.max_bpm / 60.0;
+        if low_rate {
+            estimate.reasons.insert(Reason::LowFramerate);
+        }
+        estimate.reading = self.read(frame_rate);
+        let confidence = estimate.reading.map_or(0.0, |r| r.confidence);
+        estimate.status = self.status(confidence, span, low_rate, &mut estimate.reasons);
+        estimate
+    }
+
+    fn status(&self, confidence: f64, span: f64, low: bool, reasons: &mut Reasons) -> Status {
+        if confidence >= self.config.min_confidence && !low {
+            return Status::Ok;
+        }
+        // Frames are late by up to one: a window that lacks a tenth of a second is full.
+        if span < self.config.window.min(10.0) - 0.1 {
+            reasons.insert(Reason::ShortWindow);
+            return Status::Measuring;
+        }
+        if reasons.is_empty() {
+            reasons.insert(Reason::NoPulse);
+        }
+        Status::Weak
+    }
+
+    fn read(&mut self, frame_rate: f64) -> Option<Reading> {
+        let wave = Wave::new(&self.integral, &self.config, &self.filter)?;
+        let likelihood = Likelihood::new(&wave.derivative, self.tracker.rates(), frame_rate);
+        let duration = wave.spectrum.duration();
+        let end = self.integral.end()?;
+        let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
+        let tracked = self.tracker.update(&likelihood.rates, duration, elapsed);
+        let near = (tracked.rate - PEAK_SEARCH, tracked.rate + PEAK_SEARCH);
+        let peak = wave.spectrum.peak(near.0, near.1);
+        let rate = peak.unwrap_or(tracked.rate);
+        let best = likelihood.rates.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let features = Features {
+            evidence: best - likelihood.noise,
+            snr: wave.spectrum.snr(rate),
+            half_snr: wave.half_snr(rate),
+            mass: tracked.mass,
+            jump: self.last.map_or(0.0, |(_, last)| (rate - last).abs() * 60.0),
+            duration,
+        };
+        self.last = Some((end, rate));
+        let lag = self.lags.agreed(end, chirp::lag(&wave.filtered, rate));
+        let bpm = 60.0 * (rate + lag);
+        Some(Reading {
+            bpm: bpm.clamp(self.config.min_bpm, self.config.max_bpm),
+            snr: features.snr,
+            confidence: if peak.is_some() { confidence(&features) } else { 0.0 },
+            features,
+        })
+    }
+}
+
+/// Lags (Hz) that the readings of the last seconds had behind a climbing rate. Breathing makes a
+/// rate climb and fall within seconds; a climb counts once it has lasted.
+#[derive(Clone, Debug, Default)]
+struct Lags(VecDeque<(f64, f64)>);
+
+impl Lags {
+    /// Adds the `lag` of the reading at `time`; the least of those of the last two seconds if all
+    /// have its sign, else 0.
+    fn agreed(&mut self, time: f64, lag: f64) -> f64 {
+        const LASTING: f64 = 2.0;
+        // A frame's tolerance, for readings a second apart.
+        let from = time - LASTING - 0.1;
+        self.0.push_back((time, lag));
+        while self.0.front().is_some_and(|(t, _)| *t < from) {
+            self.0.pop_front();
+        }
+        let long_enough = self.0.front().is_some_and(|(t, _)| time - t >= LASTING - 0.1);
+        if !long_enough || self.0.iter().any(|(_, l)| l * lag <= 0.0) {
+            return 0.0;
+        }
+        let least = self.0.iter().fold(f64::INFINITY, |m, (_, l)| m.min(l.abs()));
+        least * lag.signum()
+    }
+}
+
+/// The wave of one window, filtered, and its spectra.
+struct Wave {
+    filtered: Vec<f64>,
+    spectrum: Spectrum,
+    /// Of the wave's rate of change, unfiltered.
+    derivative: Spectrum,
+}
+
+impl Wave {
+    /// `None` where the samples hold nothing but rounding.
+    fn new(integral: &Integral, config: &Config, filter: &BandPass) -> Option<Wave> {
+        let mut wave = integral.wave(config.window, config.derivative);
+        let scale = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        detrend(&mut wave);
+        let size = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        if wave.len() < 3 || !size.is_finite() || size <= ROUNDING * scale {
+            return None;
+        }
+        let mut slope: Vec<f64> = wave.windows(2).map(|w| (w[1] - w[0]) * RATE).collect();
+        detrend(&mut slope);
+        filter.run(&mut wave);
+        Some(Wave {
+            spectrum: Spectrum::new(&wave),
+            derivative: Spectrum::new(&slope),
+            filtered: wave,
+        })
+    }
+
+    /// The lower of the signal-to-noise ratios of the two halves.
+    fn half_snr(&self, rate: f64) -> f64 {
+        let (a, b) = self.filtered.split_at(self.filtered.len() / 2);
+        Spectrum::new(a).snr(rate).min(Spectrum::new(b).snr(rate))
+    }
+}
+
+/// The rate of a stretch of wave by itself, without continuity, in beats per minute: the peak of
+/// the integrated, band-passed, windowed spectrum. It is what a label's wave is read with.
+/// `None` where there is no peak.
+pub fn reference_bpm(samples: &[Sample], config: &Config) -> Option<f64> {
+    let mut integral = Integral::default();
+    samples.iter().for_each(|s| integral.push(*s));
+    let (low, high) = (config.min_bpm / 60.0, config.max_bpm / 60.0);
+    let wave = Wave::new(&integral, config, &BandPass::new(low, high, RATE))?;
+    wave.spectrum.peak(low, high).map(|f| f * 60.0)
+}
+
+/// Counts of frames and of their reasons, by the second.
+#[derive(Clone, Debug, Default)]
+struct Frames {
+    seconds: VecDeque<Second>,
+    last: f64,
+}
+
+#[derive(Clone, Debug)]
+struct Second {
+    start: f64,
+    frames: u32,
+    reasons: [u32; Reason::ALL.len()],
+}
+
+impl Frames {
+    fn push(&mut self, time: f64, reasons: Reasons, window: f64) {
+        if self.seconds.back().is_none_or(|s| time >= s.start + 1.0) {
+            self.seconds.push_back(Second { start: time, frames: 0, reasons: Default::default() });
+        }
+        while self.seconds.front().is_some_and(|s| s.start + 1.0 < time - window) {
+            self.seconds.pop_front();
+        }
+        let second = self.seconds.back_mut().expect("one was pushed");
+        second.frames += 1;
+        reasons.iter().for_each(|r| second.reasons[r as usize] += 1);
+        self.last = time;
+    }
+
+    /// The seconds that lie, for a part at least, after `from`.
+    fn since(&self, from: f64) -> impl Iterator<Item = &Second> {
+        self.seconds.iter().filter(move |s| s.start + 1.0 > from)
+    }
+
+    /// Frames a second.
+    fn rate(&self, from: f64) -> f64 {
+        let Some(first) = self.since(from).next() else { return 0.0 };
+        let frames: u32 = self.since(from).map(|s| s.frames).sum();
+        (f64::from(frames) - 1.0) / (self.last - first.start).max(1e-3)
+    }
+
+    /// Reasons that held for a good share of the frames.
+    fn reasons(&self, from: f64) -> Reasons {
+        let frames: u32 = self.since(from).map(|s| s.frames).sum();
+        let held = |r: &Reason| {
+            let n: u32 = self.since(from).map(|s| s.reasons[*r as usize]).sum();
+            n > 0 && f64::from(n) >= REASON_SHARE * f64::from(frames)
+        };
+        Reason::ALL.into_iter().filter(held).collect()
+    }
+}

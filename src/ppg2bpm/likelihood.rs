@@ -1,0 +1,179 @@
+//! How well a pulse of each rate explains a spectrum.
+//!
+//! The model of the rate of change of the wave is: coloured noise, whose power follows f^−c with
+//! an unknown c, plus a line at the rate and one at its first harmonic. Each independent bin of a
+//! spectrum is then exponentially distributed around the model's power (Whittle, 1953), so that
+//! the logarithm of the likelihood is −Σ (ln v + x / v). The noise level, the power of the lines
+//! and the colour are unknown: level and power are set to their most likely values, colours are
+//! averaged over.
+//!
+//! The unknown colour is what makes a slow wander of the integrated wave (the integral of white
+//! noise has f^−2) cheap to explain as noise and dear to explain as a pulse; the bound on the
+//! harmonic is what keeps half the true rate from explaining all that the true rate explains.
+
+use super::spectrum::{BIN, Spectrum};
+
+/// Exponents c of the noise: white noise in the wave itself is −2, white noise in its derivative
+/// 0, a random walk of the derivative 2, the skirts of a drift 6.
+const COLOURS: [f64; 8] = [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.0];
+/// Band in Hz over which the model is compared. Below it breathing and posture rule. Above it a
+/// 15 Hz camera has nothing left.
+const LOW: f64 = 0.5;
+const HIGH: f64 = 6.0;
+/// The band ends at this share of the frame rate at the latest.
+const OF_FRAME_RATE: f64 = 0.4;
+/// Most power that the first harmonic of the pulse wave may have beside the fundamental: half its
+/// amplitude, the strongest dicrotic wave of a healthy finger pulse.
+const HARMONIC_POWER: f64 = 0.25;
+/// Half the width of a line in units of one over the duration; a Hann window's main lobe falls to
+/// a tenth of its height there.
+const HALF_WIDTH: f64 = 1.5;
+/// Independent bins per unit of one over the duration, under a Hann window: one over its
+/// equivalent noise bandwidth.
+const INDEPENDENT: f64 = 2.0 / 3.0;
+/// Power below this share of the mean is not told from rounding.
+const FLOOR: f64 = 1e-6;
+
+/// Logarithms of likelihoods, for each rate asked and for no pulse.
+#[derive(Clone, Debug)]
+pub struct Likelihood {
+    /// For each rate that was asked, up to a constant in common.
+    pub rates: Vec<f64>,
+    /// For noise alone, up to the same constant.
+    pub noise: f64,
+}
+
+impl Likelihood {
+    /// Compares `rates` (Hz) on the spectrum of the wave's rate of change, taken at `frame_rate`
+    /// frames a second.
+    pub fn new(derivative: &Spectrum, rates: &[f64], frame_rate: f64) -> Likelihood {
+        let high = HIGH.min(OF_FRAME_RATE * frame_rate).max(2.0 * LOW);
+        let bins = derivative.bins(LOW, high);
+        let power = &derivative.power()[bins.clone()];
+        let mean = power.iter().sum::<f64>() / power.len() as f64;
+        let mut rates_by_colour = Vec::with_capacity(COLOURS.len());
+        let mut noise_by_colour = Vec::with_capacity(COLOURS.len());
+        for colour in COLOURS {
+            let band = Band::new(power, bins.start, mean, colour, derivative.duration());
+            noise_by_colour.push(band.noise());
+            rates_by_colour.push(rates.iter().map(|f| band.pulse(*f)).collect::<Vec<_>>());
+        }
+        let at = |i: usize| log_mean_exp(rates_by_colour.iter().map(|r| r[i]));
+        Likelihood {
+            rates: (0..rates.len()).map(at).collect(),
+            noise: log_mean_exp(noise_by_colour.iter().copied()),
+        }
+    }
+}
+
+fn log_mean_exp(x: impl Iterator<Item = f64> + Clone) -> f64 {
+    let n = x.clone().count() as f64;
+    let max = x.clone().fold(f64::NEG_INFINITY, f64::max);
+    max + (x.map(|v| (v - max).exp()).sum::<f64>() / n).ln()
+}
+
+/// The band's power, whitened for one colour of noise.
+struct Band {
+    /// Sums of the whitened power up to each bin.
+    sums: Vec<f64>,
+    first: usize,
+    colour: f64,
+    /// Independent bins in one bin of the spectrum.
+    density: f64,
+    half_width: f64,
+}
+
+impl Band {
+    fn new(power: &[f64], first: usize, mean: f64, colour: f64, duration: f64) -> Band {
+        let log_f = |i: usize| ((first + i) as f64 * BIN).ln();
+        // The whitening must not change the mean logarithm, or colours could not be compared.
+        let log_mean = (0..power.len()).map(log_f).sum::<f64>() / power.len() as f64;
+        let mut sums = Vec::with_capacity(power.len() + 1);
+        let mut sum = 0.0;
+        sums.push(sum);
+        for (i, p) in power.iter().enumerate() {
+            sum += (p / mean + FLOOR) * (colour * (log_f(i) - log_mean)).exp();
+            sums.push(sum);
+        }
+        let density = duration * BIN * INDEPENDENT;
+        Band { sums, first, colour, density, half_width: HALF_WIDTH / duration }
+    }
+
+    fn len(&self) -> usize {
+        self.sums.len() - 1
+    }
+
+    /// Independent bins and mean power of the line around `f` Hz.
+    fn line(&self, f: f64) -> (f64, f64) {
+        let bin = |f: f64| ((f / BIN).ceil() as usize).clamp(self.first, self.first + self.len());
+        let (low, end) = (bin(f - self.half_width), bin(f + self.half_width));
+        if low == end {
+            return (0.0, 0.0);
+        }
+        let sum = self.sums[end - self.first] - self.sums[low - self.first];
+        ((end - low) as f64 * self.density, sum / (end - low) as f64)
+    }
+
+    fn total(&self) -> (f64, f64) {
+        (self.len() as f64 * self.density, self.sums[self.len()] * self.density)
+    }
+
+    fn noise(&self) -> f64 {
+        let (n, total) = self.total();
+        -n * ((total / n).ln() + 1.0)
+    }
+
+    fn pulse(&self, f: f64) -> f64 {
+        let (n, total) = self.total();
+        let ((n1, x1), (n2, x2)) = (self.line(f), self.line(2.0 * f));
+        let rest = (n - n1 - n2).max(1.0);
+        let level = ((total - n1 * x1 - n2 * x2) / rest).max(FLOOR);
+        let v1 = x1.max(level);
+        // Differentiation makes four times the power of the harmonic, whitening 2^colour.
+        let most = HARMONIC_POWER * 4.0 * self.colour.exp2() * v1;
+        let v2 = x2.clamp(level, most.max(level));
+        -rest * (level.ln() + 1.0) - n1 * (v1.ln() + x1 / v1) - n2 * (v2.ln() + x2 / v2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::resample::RATE;
+    use super::*;
+    use std::f64::consts::TAU;
+
+    fn best(x: &[f64]) -> (f64, f64) {
+        let rates: Vec<f64> = (80..=480).map(|b| b as f64 / 120.0).collect();
+        let l = Likelihood::new(&Spectrum::new(x), &rates, 30.0);
+        let i = (0..rates.len()).max_by(|a, b| l.rates[*a].total_cmp(&l.rates[*b])).unwrap();
+        (rates[i] * 60.0, l.rates[i] - l.noise)
+    }
+
+    /// Derivative of a pulse with a harmonic of `second` of the fundamental's amplitude.
+    fn pulse(bpm: f64, second: f64, noise: f64) -> Vec<f64> {
+        let mut random = fastrand::Rng::with_seed(3);
+        let w = TAU * bpm / 60.0;
+        let mut white = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
+        (0..300)
+            .map(|i| i as f64 / RATE)
+            .map(|t| w * ((w * t).cos() + 2.0 * second * (2.0 * w * t).cos()) + noise * white())
+            .collect()
+    }
+
+    #[test]
+    fn the_fundamental_is_not_taken_for_its_harmonic_nor_for_half_of_it() {
+        for bpm in [45.0, 60.0, 100.0, 150.0, 230.0] {
+            for second in [0.0, 0.2, 0.45] {
+                let (found, evidence) = best(&pulse(bpm, second, 1.0));
+                assert!((found - bpm).abs() < 4.0, "{bpm} {second}: {found}");
+                assert!(evidence > 10.0, "{bpm} {second}: {evidence}");
+            }
+        }
+    }
+
+    #[test]
+    fn noise_gives_little_evidence() {
+        let (_, evidence) = best(&pulse(60.0, 0.0, 1000.0));
+        assert!(evidence < 6.0, "{evidence}");
+    }
+}

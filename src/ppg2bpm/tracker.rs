@@ -1,0 +1,150 @@
+//! Continuity of the rate over time.
+//!
+//! A forward (Bayes) filter over rates that are evenly spaced in the logarithm. Hearts change
+//! their rate by a few per cent a second and, rarely, what looked like the rate was not it.
+
+/// Spacing of the rates: half a per cent.
+const STEP: f64 = 0.005;
+/// Standard deviation of the rate's change in one second.
+const CHANGE: f64 = 0.05;
+/// Probability a second that the rate may be anything.
+const OUTLIER: f64 = 1e-4;
+/// Windows overlap, so a window's likelihood may count only in the share of it that is new; this
+/// multiple of that share (the memory is that much longer).
+const MEMORY: f64 = 2.0;
+/// Share of the present window's likelihood in a reading, the rest of which is in the prior.
+const PRESENT: f64 = 0.5;
+
+/// What the tracker makes of a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tracked {
+    /// Most probable rate in Hz.
+    pub rate: f64,
+    /// Probability that the rate is within [`NEAR`] of it.
+    pub mass: f64,
+}
+
+/// 5 bpm in Hz.
+const NEAR: f64 = 5.0 / 60.0;
+
+/// The filter's state for one face.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    rates: Vec<f64>,
+    /// Probability of each rate; empty before the first window.
+    belief: Vec<f64>,
+}
+
+impl Tracker {
+    /// Follows rates of `low..=high` Hz.
+    pub fn new(low: f64, high: f64) -> Tracker {
+        let steps = ((high / low).ln() / STEP).ceil().max(1.0) as usize;
+        let ratio = (high / low).ln() / steps as f64;
+        let rates = (0..=steps).map(|i| low * (ratio * i as f64).exp()).collect();
+        Tracker { rates, belief: Vec::new() }
+    }
+
+    /// The rates that likelihoods are asked for, in Hz.
+    pub fn rates(&self) -> &[f64] {
+        &self.rates
+    }
+
+    /// Forgets everything.
+    pub fn reset(&mut self) {
+        self.belief.clear();
+    }
+
+    /// Takes in a window of `duration` seconds, `elapsed` seconds after the one before.
+    /// `likelihood` holds the logarithm for each of [`Tracker::rates`].
+    pub fn update(&mut self, likelihood: &[f64], duration: f64, elapsed: f64) -> Tracked {
+        let first = self.belief.is_empty();
+        if first {
+            self.belief = vec![1.0 / self.rates.len() as f64; self.rates.len()];
+        } else {
+            self.predict(elapsed);
+        }
+        let present = if first { 1.0 } else { PRESENT };
+        let reading = combine(&self.belief, likelihood, present);
+        let share = if first { 1.0 } else { (MEMORY * elapsed / duration).min(1.0) };
+        self.belief = combine(&self.belief, likelihood, share);
+        self.read(&reading)
+    }
+
+    fn read(&self, probability: &[f64]) -> Tracked {
+        let best = (0..probability.len())
+            .max_by(|a, b| probability[*a].total_cmp(&probability[*b]))
+            .expect("there is at least one rate");
+        let rate = self.rates[best];
+        let near = self.rates.iter().zip(probability).filter(|(r, _)| (*r - rate).abs() <= NEAR);
+        Tracked { rate, mass: near.map(|(_, p)| p).sum() }
+    }
+
+    /// Lets `elapsed` seconds pass.
+    fn predict(&mut self, elapsed: f64) {
+        let width = CHANGE * elapsed.sqrt() / STEP;
+        let reach = (4.0 * width).ceil() as usize;
+        let kernel: Vec<f64> =
+            (0..=reach).map(|i| (-0.5 * (i as f64 / width).powi(2)).exp()).collect();
+        let n = self.belief.len();
+        let mut next = vec![0.0; n];
+        for (i, p) in self.belief.iter().enumerate().filter(|(_, p)| **p > 1e-12) {
+            let range = i.saturating_sub(reach)..(i + reach + 1).min(n);
+            let total: f64 = range.clone().map(|j| kernel[j.abs_diff(i)]).sum();
+            for j in range {
+                next[j] += p / total * kernel[j.abs_diff(i)];
+            }
+        }
+        let outlier = (OUTLIER * elapsed).min(1.0);
+        next.iter_mut().for_each(|p| *p = (1.0 - outlier) * *p + outlier / n as f64);
+        self.belief = next;
+    }
+}
+
+/// Normalised product of `prior` and likelihood to the power of `share`.
+fn combine(prior: &[f64], likelihood: &[f64], share: f64) -> Vec<f64> {
+    let log: Vec<f64> =
+        prior.iter().zip(likelihood).map(|(p, l)| p.max(1e-300).ln() + share * l).collect();
+    let max = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut product: Vec<f64> = log.iter().map(|l| (l - max).exp()).collect();
+    let sum: f64 = product.iter().sum();
+    product.iter_mut().for_each(|p| *p /= sum);
+    product
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bump(tracker: &Tracker, rate: f64, height: f64) -> Vec<f64> {
+        let bump = |r: &f64| height * (-0.5 * ((r / rate).ln() / 0.02).powi(2)).exp();
+        tracker.rates().iter().map(bump).collect()
+    }
+
+    #[test]
+    fn a_stray_window_does_not_move_it_and_a_lasting_change_does() {
+        let mut tracker = Tracker::new(40.0 / 60.0, 4.0);
+        let (low, high) = (bump(&tracker, 1.2, 10.0), bump(&tracker, 2.4, 10.0));
+        for _ in 0..10 {
+            tracker.update(&low, 10.0, 1.0);
+        }
+        assert!((tracker.update(&high, 10.0, 1.0).rate - 1.2).abs() < 0.05);
+        let mut seconds = 1;
+        while (tracker.update(&high, 10.0, 1.0).rate - 2.4).abs() > 0.05 {
+            seconds += 1;
+            assert!(seconds < 15, "sticks");
+        }
+    }
+
+    #[test]
+    fn no_evidence_spreads_the_belief() {
+        let mut tracker = Tracker::new(40.0 / 60.0, 4.0);
+        let sharp = bump(&tracker, 1.2, 20.0);
+        assert!(tracker.update(&sharp, 10.0, 1.0).mass > 0.95);
+        let flat = vec![0.0; tracker.rates().len()];
+        let mut mass = 1.0;
+        for _ in 0..60 {
+            mass = tracker.update(&flat, 10.0, 1.0).mass;
+        }
+        assert!(mass < 0.4, "{mass}");
+    }
+}

@@ -1,0 +1,147 @@
+//! The face of a real portrait: NASA's official portrait of astronaut Eileen Collins (S93-33371,
+//! in the public domain), head and shoulders.
+
+use super::backdrop::Grain;
+use super::smoothstep;
+use super::texture::{ALPHA, BLOOD, EYES, MOUTH, SHINE, Texel, Texture};
+
+static PORTRAIT: &[u8] = include_bytes!("astronaut.png");
+
+/// The detector's box on the portrait (UltraFace RFB-320).
+const FACE: [f32; 4] = [75.0, 63.0, 92.0, 113.0];
+
+/// Ellipse of the face's skin: centre x, y and half-axes.
+const SKIN: [f32; 4] = [121.0, 126.0, 49.0, 64.0];
+
+/// Draws the portrait as a texture. `seed` chooses the perfusion map; the colour of skin is
+/// multiplied by `tint`.
+pub fn portrait(seed: u64, tint: [f32; 3]) -> Texture {
+    let (width, height, pixels) = decode();
+    let skin: Vec<f32> = pixels.iter().map(|&p| skin_colour(p)).collect();
+    let coverage = bust(width, height, &pixels);
+    let grain = Grain::new(&mut fastrand::Rng::with_seed(seed));
+    let mut texture = Texture::new(width, height, FACE);
+    texture.for_each(|x, y, texel| {
+        let i = y as usize * width + x as usize;
+        *texel = portrait_texel(pixels[i], skin[i], x, y, coverage[i], &grain);
+    });
+    tint_skin(&mut texture, &skin, tint);
+    let lid = texture.texels[88 * width + 97];
+    texture.lid = [lid[0], lid[1], lid[2]];
+    texture.finish();
+    texture
+}
+
+/// Multiplies the colour of face and neck by `tint`, softly, eyes and teeth less.
+fn tint_skin(texture: &mut Texture, skin: &[f32], tint: [f32; 3]) {
+    let width = texture.width;
+    let mean = |x: usize, y: usize| -> f32 {
+        let rows = y.saturating_sub(2)..(y + 3).min(skin.len() / width);
+        let row = |y: usize| skin[y * width..][x.saturating_sub(2)..(x + 3).min(width)].iter();
+        rows.flat_map(row).sum::<f32>() / 25.0
+    };
+    texture.for_each(|x, y, texel| {
+        let place = ellipse([121.0, 131.0, 56.0, 74.0], 0.8, x, y);
+        let share = smoothstep(0.1, 0.9, mean(x as usize, y as usize)) * place;
+        (0..3).for_each(|c| texel[c] *= 1.0 + share * (tint[c] - 1.0));
+    });
+}
+
+/// Decodes the embedded picture into grey levels.
+fn decode() -> (usize, usize, Vec<[f32; 3]>) {
+    let decoder = png::Decoder::new(std::io::Cursor::new(PORTRAIT));
+    let mut reader = decoder.read_info().expect("the embedded portrait is a PNG");
+    let size = reader.output_buffer_size().expect("the embedded portrait is small");
+    let mut bytes = vec![0; size];
+    let info = reader.next_frame(&mut bytes).expect("the embedded portrait is whole");
+    let pixels = bytes.chunks_exact(3).map(|p| [p[0], p[1], p[2]].map(f32::from)).collect();
+    (info.width as usize, info.height as usize, pixels)
+}
+
+fn portrait_texel(rgb: [f32; 3], skin: f32, x: f32, y: f32, coverage: f32, grain: &Grain) -> Texel {
+    let mut texel: Texel = [0.0; 8];
+    (0..3).for_each(|c| texel[c] = rgb[c] * coverage);
+    texel[ALPHA] = coverage;
+    // Cheeks and forehead pulse most; the map varies smoothly by about a third.
+    let perfusion = 1.0 + 0.35 * grain.cloud(x / 24.0, y / 24.0);
+    let skin = skin * ellipse(SKIN, 0.8, x, y) * features(x, y);
+    texel[BLOOD] = perfusion * skin;
+    texel[SHINE] = skin
+        * (ellipse([121.0, 88.0, 30.0, 14.0], 0.0, x, y)
+            + ellipse([124.0, 122.0, 6.0, 16.0], 0.0, x, y));
+    texel[MOUTH] = ellipse([120.0, 146.0, 17.0, 6.0], 0.3, x, y);
+    texel[EYES] = ellipse([97.0, 100.0, 11.0, 4.5], 0.5, x, y).max(ellipse(
+        [145.0, 103.0, 11.0, 4.5],
+        0.5,
+        x,
+        y,
+    ));
+    texel
+}
+
+/// 1 inside the ellipse (centre, half-axes), 0 outside, falling from `edge` of its radius on.
+fn ellipse([cx, cy, rx, ry]: [f32; 4], edge: f32, x: f32, y: f32) -> f32 {
+    let r = (((x - cx) / rx).powi(2) + ((y - cy) / ry).powi(2)).sqrt();
+    1.0 - smoothstep(edge, 1.0, r)
+}
+
+/// 0 on eyes and teeth, 1 elsewhere.
+fn features(x: f32, y: f32) -> f32 {
+    let places = [[97.0, 100.0, 15.0, 9.0], [145.0, 103.0, 15.0, 9.0], [120.0, 146.0, 20.0, 8.0]];
+    places.iter().map(|&p| 1.0 - ellipse(p, 0.7, x, y)).product()
+}
+
+/// How much a colour is skin, by chrominance (Chai and Ngan 1999: Cb 77..127, Cr 133..173), with
+/// soft limits; hair is darker and yellower.
+fn skin_colour([r, g, b]: [f32; 3]) -> f32 {
+    let y = 0.299 * r + 0.587 * g + 0.114 * b;
+    let (cb, cr) = (128.0 + 0.564 * (b - y), 128.0 + 0.713 * (r - y));
+    let band = |v: f32, low: f32, high: f32| {
+        smoothstep(low - 4.0, low + 4.0, v) * (1.0 - smoothstep(high - 4.0, high + 4.0, v))
+    };
+    band(cb, 84.0, 127.0) * band(cr, 137.0, 173.0) * smoothstep(90.0, 130.0, y)
+}
+
+/// Coverage of head and shoulders: what the bright grey canvas, flooded from the top, leaves;
+/// feathered, and fading out towards the picture's sides and lower edge.
+fn bust(width: usize, height: usize, pixels: &[[f32; 3]]) -> Vec<f32> {
+    let canvas = flood(width, height, pixels);
+    let open = |x: usize, y: usize| if canvas[y * width + x] { 0.0 } else { 1.0 };
+    let mut coverage = vec![0.0; width * height];
+    for y in 1..height - 1 {
+        let low = smoothstep(height as f32 - 1.0, height as f32 - 14.0, y as f32);
+        for x in 1..width - 1 {
+            let mut sum = 0.0f32;
+            for (dx, dy) in (0..9).map(|i| (i % 3, i / 3)) {
+                sum += open(x + dx - 1, y + dy - 1);
+            }
+            let side = x.min(width - 1 - x) as f32;
+            coverage[y * width + x] =
+                smoothstep(0.35, 1.0, sum / 9.0) * smoothstep(1.0, 12.0, side) * low;
+        }
+    }
+    coverage
+}
+
+/// Marks the canvas behind the portrait: pixels of its colour connected to the top edge.
+fn flood(width: usize, height: usize, pixels: &[[f32; 3]]) -> Vec<bool> {
+    let canvas =
+        |[r, g, b]: [f32; 3]| r.min(g).min(b) > 140.0 && r.max(g).max(b) - r.min(g).min(b) < 45.0;
+    let mut marked = vec![false; width * height];
+    let mut queue: Vec<usize> = (0..width).filter(|&i| canvas(pixels[i])).collect();
+    while let Some(i) = queue.pop() {
+        if marked[i] {
+            continue;
+        }
+        marked[i] = true;
+        let (x, y) = (i % width, i / width);
+        let near = [
+            (x > 0).then(|| i - 1),
+            (x + 1 < width).then(|| i + 1),
+            (y > 0).then(|| i - width),
+            (y + 1 < height).then(|| i + width),
+        ];
+        queue.extend(near.into_iter().flatten().filter(|&n| !marked[n] && canvas(pixels[n])));
+    }
+    marked
+}
