@@ -3,7 +3,7 @@
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::{VideoFormat, VideoInfo, VideoRegionOfInterestMeta};
-use gstheartrate::meta::{FaceCrop, FaceCropMeta, Reason};
+use gstheartrate::meta::{FaceCrop, FaceCropMeta, PulseTestMeta, Reason};
 
 const MS: u64 = 1_000_000;
 
@@ -78,6 +78,42 @@ fn pairs_follow_the_timestamps() {
     assert_eq!(push(None, false), Some(None));
     assert_eq!(push(Some(1700), false), Some(None));
     assert_eq!(push(Some(1740), false), Some(Some(40)));
+}
+
+#[test]
+fn a_stream_played_backwards_has_pairs() {
+    let info = info(VideoFormat::Rgb, 64, 48);
+    let mut h = harness("facecrop detector=none", &info);
+    let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    segment.set_rate(-1.0);
+    segment.set_stop(gst::ClockTime::from_seconds(9));
+    assert!(h.push_event(gst::event::Segment::new(&segment)));
+    for i in 0..10 {
+        let found = faces(&h.push_and_pull(frame(&info, Some(1000 - 40 * i))).unwrap());
+        let interval = found[0].previous.as_ref().map(|p| p.interval.unwrap().mseconds());
+        assert_eq!(interval, (i > 0).then_some(40));
+    }
+}
+
+#[test]
+fn the_number_of_faces_may_change_while_playing() {
+    let info = info(VideoFormat::Rgb, 640, 480);
+    let mut h = harness("facecrop name=crop detector=metadata", &info);
+    let bin = h.element().unwrap().downcast::<gst::Bin>().unwrap();
+    let element = bin.by_name("crop").unwrap();
+    let mut found = Vec::new();
+    for (i, most) in [4u32, 4, 1, 1, 4, 4].into_iter().enumerate() {
+        element.set_property("max-faces", most);
+        let mut buffer = frame(&info, Some(40 * i as u64));
+        mark(&mut buffer, "face", 1, (50, 50, 100, 120));
+        mark(&mut buffer, "face", 2, (350, 50, 100, 120));
+        let faces = faces(&h.push_and_pull(buffer).unwrap());
+        found.push(faces.iter().map(|f| (f.id, f.previous.is_some())).collect::<Vec<_>>());
+    }
+    // A face that was left out for a time has no frame before.
+    let (all, one) = (vec![(1, true), (2, true)], vec![(1, true)]);
+    let (first, again) = (vec![(1, false), (2, false)], vec![(1, true), (2, false)]);
+    assert_eq!(found, [first, all.clone(), one.clone(), one, again, all]);
 }
 
 #[test]
@@ -298,6 +334,57 @@ fn odd_caps_are_refused() {
     refused(&h, "video/x-h264");
 }
 
+/// Runs `launch` to its end: buffers, and the segment that they are in.
+fn play(launch: &str) -> (Vec<(gst::Buffer, gst::Segment)>, Option<gst::Message>) {
+    init();
+    let launch = format!("{launch} ! appsink name=sink sync=false");
+    let pipeline = gst::parse::launch(&launch).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let sink = pipeline.by_name("sink").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let mut buffers = Vec::new();
+    while let Ok(sample) = sink.pull_sample() {
+        // Only the metas are looked at: the pixels would fill the memory.
+        let mut buffer = sample.buffer_owned().unwrap();
+        let segment = sample.segment().unwrap().clone();
+        buffer.make_mut().remove_all_memory();
+        buffers.push((buffer, segment));
+    }
+    let error = pipeline.bus().unwrap().pop_filtered(&[gst::MessageType::Error]);
+    pipeline.set_state(gst::State::Null).unwrap();
+    (buffers, error)
+}
+
+#[test]
+fn moving_faces_are_followed_as_the_truth_says() {
+    // How far the rectangle may be behind, in widths of the face.
+    for (motion, behind) in
+        [("still", 0.03), ("slight", 0.1), ("moderate", 0.1), ("strong", 0.2), ("carry", 0.3)]
+    {
+        let (buffers, error) = play(&format!(
+            "pulsetestsrc num-buffers=240 motion={motion} \
+             ! video/x-raw,format=I420,width=640,height=480,framerate=30/1 ! facecrop"
+        ));
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(buffers.len(), 240);
+        let off = |buffer: &gst::Buffer| {
+            let truth = PulseTestMeta::read(buffer).unwrap().faces[0];
+            let faces = faces(buffer);
+            assert_eq!((faces.len(), faces[0].id), (1, 1), "{motion}");
+            let [x, y, w, h] = faces[0].rect;
+            let across = x + w / 2.0 - truth.x - truth.w / 2.0;
+            let down = (y + h / 2.0 - truth.y - truth.h / 2.0) * 480.0 / 640.0;
+            [across / truth.w, down / truth.w]
+        };
+        // The detector's idea of a face's centre is not the source's.
+        let own = off(&buffers[0].0);
+        for (i, (buffer, _)) in buffers.iter().enumerate() {
+            let [across, down] = off(buffer);
+            let far = (across - own[0]).hypot(down - own[1]);
+            assert!(far < behind, "{motion}, frame {i}: {far} widths behind");
+        }
+    }
+}
+
 /// Runs a video of the shared set through `facecrop`: stream time in seconds and faces.
 fn video(file: &str) -> Option<Vec<(f64, Vec<FaceCrop>)>> {
     init();
@@ -306,23 +393,13 @@ fn video(file: &str) -> Option<Vec<(f64, Vec<FaceCrop>)>> {
         eprintln!("skipped: no {file}");
         return None;
     };
-    let launch = format!(
-        "uridecodebin uri=file://{} ! videoconvert ! facecrop ! appsink name=sink sync=false",
-        path.display()
-    );
-    let pipeline = gst::parse::launch(&launch).unwrap().downcast::<gst::Pipeline>().unwrap();
-    let sink = pipeline.by_name("sink").unwrap().downcast::<gst_app::AppSink>().unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let mut frames = Vec::new();
-    while let Ok(sample) = sink.pull_sample() {
-        let buffer = sample.buffer_owned().unwrap();
-        let time = sample.segment().unwrap().downcast_ref::<gst::ClockTime>().unwrap();
-        let time = time.to_stream_time(buffer.pts()).unwrap();
-        frames.push((time.nseconds() as f64 / 1e9, faces(&buffer)));
-    }
-    let bus = pipeline.bus().unwrap();
-    let error = bus.pop_filtered(&[gst::MessageType::Error]);
-    pipeline.set_state(gst::State::Null).unwrap();
+    let (buffers, error) =
+        play(&format!("uridecodebin uri=file://{} ! videoconvert ! facecrop", path.display()));
+    let time = |buffer: &gst::Buffer, segment: &gst::Segment| {
+        let segment = segment.downcast_ref::<gst::ClockTime>().unwrap();
+        segment.to_stream_time(buffer.pts()).unwrap().nseconds() as f64 / 1e9
+    };
+    let frames: Vec<_> = buffers.iter().map(|(b, s)| (time(b, s), faces(b))).collect();
     if frames.is_empty() {
         eprintln!("skipped: {file} can't be decoded: {error:?}");
         return None;
