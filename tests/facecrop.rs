@@ -44,7 +44,10 @@ fn faces(buffer: &gst::Buffer) -> Vec<FaceCrop> {
     buffer.meta::<FaceCropMeta>().expect("the meta is always there").faces().to_vec()
 }
 
-fn rois(buffer: &gst::Buffer) -> Vec<(&str, i32, (u32, u32, u32, u32))> {
+/// Type, id and x, y, w, h.
+type Roi<'a> = (&'a str, i32, (u32, u32, u32, u32));
+
+fn rois(buffer: &gst::Buffer) -> Vec<Roi<'_>> {
     let rois = buffer.iter_meta::<VideoRegionOfInterestMeta>();
     rois.map(|r| (r.roi_type(), r.id(), r.rect())).collect()
 }
