@@ -32,6 +32,7 @@ def load(paths):
                     np.sqrt(min(max(value("evidence"), 0), 200)),
                     np.clip(value("snr"), -15, 15),
                     np.clip(value("half_snr"), -15, 15),
+                    np.sqrt(3 + np.clip(value("half_evidence"), -3, 100)),
                     np.log(mass / (1 - mass)),
                     np.log(1 + min(value("jump"), 30)),
                     np.log(max(value("duration"), 1) / 10),

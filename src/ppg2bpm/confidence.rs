@@ -13,7 +13,10 @@ pub struct Features {
     pub snr: f64,
     /// The lower of the ratios of the window's two halves at the same rate, dB.
     pub half_snr: f64,
-    /// Probability that continuity over time leaves to the rate ±5 bpm.
+    /// As `evidence`, for this very rate: the lower of the window's two halves'.
+    pub half_evidence: f64,
+    /// Probability that continuity over time leaves to the rate ±5 bpm, no pulse being one of the
+    /// possibilities.
     pub mass: f64,
     /// Difference from the reading before, bpm; 0 for the first.
     pub jump: f64,
@@ -23,21 +26,30 @@ pub struct Features {
 
 impl Features {
     /// Names for a table's head, in order.
-    pub const NAMES: [&'static str; 6] =
-        ["evidence", "snr", "half_snr", "mass", "jump", "duration"];
+    pub const NAMES: [&'static str; 7] =
+        ["evidence", "snr", "half_snr", "half_evidence", "mass", "jump", "duration"];
 
     /// The values in the order of [`Features::NAMES`].
-    pub fn values(&self) -> [f64; 6] {
-        [self.evidence, self.snr, self.half_snr, self.mass, self.jump, self.duration]
+    pub fn values(&self) -> [f64; 7] {
+        [
+            self.evidence,
+            self.snr,
+            self.half_snr,
+            self.half_evidence,
+            self.mass,
+            self.jump,
+            self.duration,
+        ]
     }
 
     /// What the regression sees: each value on a scale on which its effect is about linear.
-    fn terms(&self) -> [f64; 6] {
+    fn terms(&self) -> [f64; 7] {
         let mass = self.mass.clamp(1e-4, 1.0 - 1e-4);
         [
             self.evidence.clamp(0.0, 200.0).sqrt(),
             self.snr.clamp(-15.0, 15.0),
             self.half_snr.clamp(-15.0, 15.0),
+            (3.0 + self.half_evidence.clamp(-3.0, 100.0)).sqrt(),
             (mass / (1.0 - mass)).ln(),
             (1.0 + self.jump.clamp(0.0, 30.0)).ln(),
             (self.duration.max(1.0) / 10.0).ln(),
@@ -46,7 +58,7 @@ impl Features {
 }
 
 /// Constant, then one weight a term. Written by training/calibrate.py.
-const WEIGHTS: [f64; 7] = [-2.0, 0.5, 0.2, 0.2, 0.1, -0.5, 0.0];
+const WEIGHTS: [f64; 8] = [-2.0, 0.5, 0.2, 0.2, 0.1, 0.1, -0.5, 0.0];
 
 /// Probability, 0..1, that the reading lies within 5 bpm of the truth.
 pub fn confidence(features: &Features) -> f64 {
@@ -65,6 +77,7 @@ mod tests {
             evidence: 60.0,
             snr: 12.0,
             half_snr: 8.0,
+            half_evidence: 15.0,
             mass: 0.99,
             jump: 0.5,
             duration: 10.0,

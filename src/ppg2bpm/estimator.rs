@@ -230,7 +230,7 @@ impl Estimator {
         let duration = wave.spectrum.duration();
         let end = self.integral.end()?;
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
-        let tracked = self.tracker.update(&likelihood.rates, duration, elapsed);
+        let tracked = self.tracker.update(&likelihood, duration, elapsed);
         let near = (tracked.rate - PEAK_SEARCH, tracked.rate + PEAK_SEARCH);
         let peak = wave.spectrum.peak(near.0, near.1);
         let rate = peak.unwrap_or(tracked.rate);
@@ -239,6 +239,7 @@ impl Estimator {
             evidence: best - likelihood.noise,
             snr: wave.spectrum.snr(rate),
             half_snr: wave.half_snr(rate),
+            half_evidence: wave.half_evidence(rate, frame_rate),
             mass: tracked.mass,
             jump: self.last.map_or(0.0, |(_, last)| (rate - last).abs() * 60.0),
             duration,
@@ -284,7 +285,8 @@ impl Lags {
 struct Wave {
     filtered: Vec<f64>,
     spectrum: Spectrum,
-    /// Of the wave's rate of change, unfiltered.
+    /// The wave's rate of change, unfiltered, and its spectrum.
+    slope: Vec<f64>,
     derivative: Spectrum,
 }
 
@@ -305,6 +307,7 @@ impl Wave {
             spectrum: Spectrum::new(&wave),
             derivative: Spectrum::new(&slope),
             filtered: wave,
+            slope,
         })
     }
 
@@ -312,6 +315,16 @@ impl Wave {
     fn half_snr(&self, rate: f64) -> f64 {
         let (a, b) = self.filtered.split_at(self.filtered.len() / 2);
         Spectrum::new(a).snr(rate).min(Spectrum::new(b).snr(rate))
+    }
+
+    /// The lower evidence of the two halves for this very rate.
+    fn half_evidence(&self, rate: f64, frame_rate: f64) -> f64 {
+        let evidence = |half: &[f64]| {
+            let likelihood = Likelihood::new(&Spectrum::new(half), &[rate], frame_rate);
+            likelihood.rates[0] - likelihood.noise
+        };
+        let (a, b) = self.slope.split_at(self.slope.len() / 2);
+        evidence(a).min(evidence(b))
     }
 }
 
