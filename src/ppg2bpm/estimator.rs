@@ -239,7 +239,6 @@ impl Estimator {
             evidence: best - likelihood.noise,
             snr: wave.spectrum.snr(rate),
             half_snr: wave.half_snr(rate),
-            half_evidence: wave.half_evidence(rate, frame_rate),
             mass: tracked.mass,
             jump: self.last.map_or(0.0, |(_, last)| (rate - last).abs() * 60.0),
             duration,
@@ -285,8 +284,7 @@ impl Lags {
 struct Wave {
     filtered: Vec<f64>,
     spectrum: Spectrum,
-    /// The wave's rate of change, unfiltered, and its spectrum.
-    slope: Vec<f64>,
+    /// Of the wave's rate of change, unfiltered.
     derivative: Spectrum,
 }
 
@@ -307,7 +305,6 @@ impl Wave {
             spectrum: Spectrum::new(&wave),
             derivative: Spectrum::new(&slope),
             filtered: wave,
-            slope,
         })
     }
 
@@ -315,16 +312,6 @@ impl Wave {
     fn half_snr(&self, rate: f64) -> f64 {
         let (a, b) = self.filtered.split_at(self.filtered.len() / 2);
         Spectrum::new(a).snr(rate).min(Spectrum::new(b).snr(rate))
-    }
-
-    /// The lower evidence of the two halves for this very rate.
-    fn half_evidence(&self, rate: f64, frame_rate: f64) -> f64 {
-        let evidence = |half: &[f64]| {
-            let likelihood = Likelihood::new(&Spectrum::new(half), &[rate], frame_rate);
-            likelihood.rates[0] - likelihood.noise
-        };
-        let (a, b) = self.slope.split_at(self.slope.len() / 2);
-        evidence(a).min(evidence(b))
     }
 }
 

@@ -16,7 +16,7 @@ const OUTLIER: f64 = 1e-4;
 const MEMORY: f64 = 2.0;
 /// Probability that there is a pulse before anything is known, and what it returns to within this
 /// many seconds of ignorance.
-const PRESENCE: f64 = 0.5;
+const PRESENCE: f64 = 0.05;
 const PRESENCE_MEMORY: f64 = 30.0;
 /// Share of the present window's likelihood in a reading, the rest of which is in the prior.
 const PRESENT: f64 = 0.5;
