@@ -14,6 +14,11 @@ const OUTLIER: f64 = 1e-4;
 /// Windows overlap, so a window's likelihood may count only in the share of it that is new; this
 /// multiple of that share (the memory is that much longer).
 const MEMORY: f64 = 2.0;
+/// Rates of people before anything is known: around 75 bpm (in Hz), 60 to 100 being the normal
+/// range of adults at rest and half or twice as much rare; and a tenth of that for any rate.
+const USUAL: f64 = 75.0 / 60.0;
+const USUAL_SPREAD: f64 = 0.4;
+const UNUSUAL: f64 = 0.1;
 /// Probability that there is a pulse before anything is known, and what it returns to within this
 /// many seconds of ignorance.
 const PRESENCE: f64 = 0.05;
@@ -37,6 +42,8 @@ const NEAR: f64 = 5.0 / 60.0;
 #[derive(Clone, Debug)]
 pub struct Tracker {
     rates: Vec<f64>,
+    /// Probability of each rate if nothing is known.
+    prior: Vec<f64>,
     /// Probability of each rate if there is a pulse; empty before the first window.
     belief: Vec<f64>,
     /// Probability that there is a pulse.
@@ -48,8 +55,11 @@ impl Tracker {
     pub fn new(low: f64, high: f64) -> Tracker {
         let steps = ((high / low).ln() / STEP).ceil().max(1.0) as usize;
         let ratio = (high / low).ln() / steps as f64;
-        let rates = (0..=steps).map(|i| low * (ratio * i as f64).exp()).collect();
-        Tracker { rates, belief: Vec::new(), presence: PRESENCE }
+        let rates: Vec<f64> = (0..=steps).map(|i| low * (ratio * i as f64).exp()).collect();
+        let usual = |r: &f64| (-0.5 * ((r / USUAL).ln() / USUAL_SPREAD).powi(2)).exp() + UNUSUAL;
+        let sum: f64 = rates.iter().map(usual).sum();
+        let prior = rates.iter().map(|r| usual(r) / sum).collect();
+        Tracker { rates, prior, belief: Vec::new(), presence: PRESENCE }
     }
 
     /// The rates that likelihoods are asked for, in Hz.
@@ -67,7 +77,7 @@ impl Tracker {
     pub fn update(&mut self, likelihood: &Likelihood, duration: f64, elapsed: f64) -> Tracked {
         let first = self.belief.is_empty();
         if first {
-            self.belief = vec![1.0 / self.rates.len() as f64; self.rates.len()];
+            self.belief = self.prior.clone();
             self.presence = PRESENCE;
         } else {
             self.predict(elapsed);
@@ -87,7 +97,7 @@ impl Tracker {
         let odds = self.presence / (1.0 - self.presence);
         let odds = odds * (pulse - presence * likelihood.noise).clamp(-50.0, 50.0).exp();
         let presence = (odds / (1.0 + odds)).clamp(1e-9, 1.0 - 1e-9);
-        Tracker { rates: self.rates.clone(), belief, presence }
+        Tracker { rates: self.rates.clone(), prior: self.prior.clone(), belief, presence }
     }
 
     fn read(&self) -> Tracked {
@@ -115,7 +125,9 @@ impl Tracker {
             }
         }
         let outlier = (OUTLIER * elapsed).min(1.0);
-        next.iter_mut().for_each(|p| *p = (1.0 - outlier) * *p + outlier / n as f64);
+        for (p, prior) in next.iter_mut().zip(&self.prior) {
+            *p = (1.0 - outlier) * *p + outlier * prior;
+        }
         self.belief = next;
         let stay = (-elapsed / PRESENCE_MEMORY).exp();
         self.presence = PRESENCE + (self.presence - PRESENCE) * stay;
