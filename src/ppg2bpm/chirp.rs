@@ -25,8 +25,8 @@ const SIGNIFICANT: f64 = 5.4;
 /// Share of the energy around the rate that the climb must explain: the natural variation of a
 /// resting heart bends within a window and leaves more.
 const EXPLAINED: f64 = 0.97;
-/// A lag that is left standing, in Hz (2 bpm): natural variation within a window is no climb.
-const TOLERATED_LAG: f64 = 2.0 / 60.0;
+/// A lag that is left standing, in Hz (1.5 bpm): natural variation within a window is no climb.
+const TOLERATED_LAG: f64 = 1.5 / 60.0;
 
 /// What to add (Hz) to the rate in the middle of a window of `duration` seconds to have it at the
 /// end, less what is tolerated, at `slope` Hz a second.
@@ -135,11 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn a_climb_and_a_fall_are_followed_but_for_two_beats() {
+    fn a_climb_and_a_fall_are_followed_but_for_what_is_tolerated() {
         for slope in [-2.0, -1.0, 1.0, 2.0] {
             let middle = 100.0 - 5.0 * slope;
             let lag = 60.0 * lag(super::slope(&climb(100.0, slope, 0.3, 1), middle / 60.0), 10.0);
-            let expected = 5.0 * slope - 2.0 * f64::signum(slope);
+            let expected = 5.0 * slope - 1.5 * f64::signum(slope);
             assert!((lag - expected).abs() < 1.0, "{slope}: {lag} {expected}");
         }
     }
