@@ -21,7 +21,7 @@ const USUAL_SPREAD: f64 = 0.4;
 const UNUSUAL: f64 = 0.1;
 /// Probability that there is a pulse before anything is known, and what it returns to within this
 /// many seconds of ignorance.
-const PRESENCE: f64 = 0.05;
+const PRESENCE: f64 = 0.03;
 const PRESENCE_MEMORY: f64 = 30.0;
 /// Share of the present window's likelihood in a reading, the rest of which is in the prior.
 const PRESENT: f64 = 0.5;
