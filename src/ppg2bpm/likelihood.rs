@@ -31,6 +31,9 @@ const HALF_WIDTH: f64 = 1.5;
 /// Independent bins per unit of one over the duration, under a Hann window: one over its
 /// equivalent noise bandwidth.
 const INDEPENDENT: f64 = 2.0 / 3.0;
+/// What the two powers of the lines, set to their most likely values, gain by chance: a nat each
+/// (Akaike, 1974).
+const FITTED: f64 = 2.0;
 /// Power below this share of the mean is not told from rounding.
 const FLOOR: f64 = 1e-6;
 
@@ -132,7 +135,8 @@ impl Band {
         // Differentiation makes four times the power of the harmonic, whitening 2^colour.
         let most = HARMONIC_POWER * 4.0 * self.colour.exp2() * v1;
         let v2 = x2.clamp(level, most.max(level));
-        -rest * (level.ln() + 1.0) - n1 * (v1.ln() + x1 / v1) - n2 * (v2.ln() + x2 / v2)
+        let lines = n1 * (v1.ln() + x1 / v1) + n2 * (v2.ln() + x2 / v2);
+        -rest * (level.ln() + 1.0) - lines - FITTED
     }
 }
 

@@ -1,0 +1,124 @@
+"""Reads what `hrnet prepare` writes: safetensors shards of clips, mapped rather than loaded.
+
+A shard holds, for each clip, `motion` and `appearance` (f16, [clips, frames, 3, H, W]), `label`
+(f32, derivative of the pulse wave per second, 0 without a pulse), `wave` (f32), `time` (f64,
+seconds), `interval` (f32, seconds) and `bpm` (f32, 0 without a pulse); its `__metadata__` says how
+each clip was made.
+"""
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
+
+
+def read_shard(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The tensors of a safetensors file, mapped read-only, and its metadata."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    raw = np.memmap(path, np.uint8, "r", offset=8 + length)
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, entry in header.items():
+        start, end = entry["data_offsets"]
+        tensors[name] = raw[start:end].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    return tensors, metadata
+
+
+@dataclass
+class Clip:
+    """One clip: views into its shard."""
+
+    name: str
+    motion: np.ndarray
+    appearance: np.ndarray
+    label: np.ndarray
+    wave: np.ndarray
+    time: np.ndarray
+    interval: np.ndarray
+    bpm: np.ndarray
+    attributes: dict
+
+    @property
+    def alive(self) -> bool:
+        return bool(np.any(self.label))
+
+
+def read_clips(folders: list[Path]) -> list[Clip]:
+    """All clips of all shards in the folders, in order of their names."""
+    clips = []
+    for path in [p for folder in folders for p in sorted(Path(folder).glob("*.safetensors"))]:
+        tensors, metadata = read_shard(path)
+        attributes = json.loads(metadata.get("clips", "[]"))
+        for i in range(len(tensors["label"])):
+            views = {name: tensor[i] for name, tensor in tensors.items()}
+            name = f"{path.parent.name}-{path.stem}-{i:02}"
+            clips.append(Clip(name, **views, attributes=attributes[i] if attributes else {}))
+    if not clips:
+        raise FileNotFoundError(f"no *.safetensors in {[str(f) for f in folders]}")
+    return clips
+
+
+@dataclass
+class Batch:
+    """Stretches of equal length from several clips."""
+
+    motion: torch.Tensor  # [stretches * frames, 3, H, W]
+    appearance: torch.Tensor  # [stretches * frames / appearance_every, 3, H, W]
+    label: torch.Tensor  # [stretches, frames]
+    interval: torch.Tensor  # [stretches], mean frame interval in seconds
+
+
+def batches(clips: list[Clip], config: dict, epoch: int):
+    """One epoch: a stretch at a random place of each clip, in random order, augmented.
+
+    The same configuration, clips and epoch give the same batches.
+    """
+    rng = np.random.default_rng([config["seed"], epoch])
+    size = config["batch_clips"]
+    order = rng.permutation(len(clips))
+    for start in range(0, len(order) - size + 1, size):
+        yield make_batch([clips[i] for i in order[start : start + size]], config, rng)
+
+
+def make_batch(clips: list[Clip], config: dict, rng: np.random.Generator) -> Batch:
+    """Cuts one stretch of each clip and augments it."""
+    frames, every = config["stretch"], config["appearance_every"]
+    parts = []
+    for clip in clips:
+        start = rng.integers(len(clip.label) - frames + 1)
+        cut = slice(start, start + frames)
+        seen = slice(start + rng.integers(every), start + frames, every)
+        maps = (torch.from_numpy(x.astype(np.float32)) for x in (clip.motion[cut], clip.appearance[seen]))
+        label = torch.from_numpy(clip.label[cut].copy())
+        parts.append((*augment(*maps, label, rng), float(clip.interval[cut].mean())))
+    motion, appearance, label, interval = zip(*parts)
+    order = torch.channels_last
+    return Batch(
+        torch.cat(motion).contiguous(memory_format=order),
+        torch.cat(appearance).contiguous(memory_format=order),
+        torch.stack(label),
+        torch.tensor(interval),
+    )
+
+
+def augment(motion, appearance, label, rng: np.random.Generator):
+    """What can be varied after the maps were made.
+
+    Mirroring; the pair's frames swapped (motion and label change sign); motion a little stronger or
+    weaker than its running scale says; another white balance and contrast of the appearance.
+    """
+    if rng.random() < 0.5:
+        motion, appearance = motion.flip(3), appearance.flip(3)
+    if rng.random() < 0.5:
+        motion, label = -motion, -label
+    motion = motion * float(np.exp(rng.normal(0, 0.2)))
+    gain = torch.from_numpy(np.exp(rng.normal(0, 0.08, (1, 3, 1, 1))).astype(np.float32))
+    offset = torch.from_numpy(rng.normal(0, 0.1, (1, 3, 1, 1)).astype(np.float32))
+    return motion, appearance * gain + offset, label

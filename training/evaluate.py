@@ -1,0 +1,127 @@
+"""Scores a trained network on held-out clips the way the plugin reads it.
+
+Example: evaluate.py --model runs/first/model.pt --data data/val --csv runs/first/csv
+"""
+
+import argparse
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import signal
+
+from data import Clip, read_clips
+from network import DeepPhys, load_model
+
+WINDOW = 10.0  # seconds
+BAND = (40 / 60, 240 / 60)  # Hz
+GRID = 30.0  # Hz, for resampling
+# The tables that are printed: an attribute of the clip and, for a number, its bins.
+GROUPS = {"motion": [], "light": [], "subject": [], "skin_tone": [], "uneven": [], "fps": [],
+          "bpm": [60, 90, 120, 180], "amplitude": [0.003, 0.006, 0.012],
+          "noise": [0.6, 1.2, 2.4], "codec": [0, 3], "face_width": [80, 120, 160]}
+
+
+def predict(model: DeepPhys, clip: Clip) -> np.ndarray:
+    """The network's output for each frame, computed in FP32 as the plugin does."""
+    maps = (torch.from_numpy(x.astype(np.float32)).contiguous(memory_format=torch.channels_last)
+            for x in (clip.motion, clip.appearance))
+    with torch.inference_mode():
+        return model(*maps).numpy()
+
+
+def green(clip: Clip) -> np.ndarray:
+    """The simplest method there is, for comparison: the green channel's mean over the crop."""
+    return -clip.motion[:, 1].astype(np.float32).mean((1, 2))
+
+
+def rate(time: np.ndarray, interval: np.ndarray, derivative: np.ndarray) -> float:
+    """Beats per minute of one window: integrate, resample, detrend, band-pass, spectral peak."""
+    grid = np.arange(time[0], time[-1], 1 / GRID)
+    wave = signal.detrend(np.interp(grid, time, np.cumsum(derivative * interval)))
+    sos = signal.butter(3, BAND, "bandpass", fs=GRID, output="sos")
+    wave = signal.sosfiltfilt(sos, wave, padlen=min(90, len(wave) - 1))
+    size = 8192
+    power = np.abs(np.fft.rfft(wave * np.hanning(len(wave)), size)) ** 2
+    frequency = np.fft.rfftfreq(size, 1 / GRID)
+    inside = (frequency >= BAND[0]) & (frequency <= BAND[1])
+    return 60 * frequency[inside][np.argmax(power[inside])]
+
+
+def windows(clip: Clip) -> list[slice]:
+    """Windows of 10 s that do not overlap; the whole clip if it is shorter."""
+    elapsed = clip.time - clip.time[0]
+    count = max(1, int((elapsed[-1] + 0.5) // WINDOW))
+    edges = np.searchsorted(elapsed, WINDOW * np.arange(count + 1))
+    edges[-1] = max(edges[-1], len(elapsed)) if count == 1 else edges[-1]
+    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
+
+
+def rate_errors(clip: Clip, prediction: np.ndarray) -> list[dict]:
+    """A row for each window of a clip with a pulse: true and estimated rate, and the attributes."""
+    if not clip.alive:
+        return []
+    rows = []
+    for w in windows(clip):
+        bpm = float(np.mean(np.broadcast_to(clip.bpm, clip.time.shape)[w]))
+        estimate = rate(clip.time[w], clip.interval[w], prediction[w])
+        rows.append({**clip.attributes, "clip": clip.name, "bpm": bpm, "estimate": estimate,
+                     "error": abs(estimate - bpm)})
+    return rows
+
+
+def summary(rows: list[dict]) -> str:
+    """MAE, median and the shares within 2 and 5 bpm."""
+    error = np.array([row["error"] for row in rows])
+    return (f"n {len(error):4}  MAE {error.mean():6.2f}  median {np.median(error):5.2f}  "
+            f"within 2: {np.mean(error <= 2):.3f}  within 5: {np.mean(error <= 5):.3f}")
+
+
+def print_by(rows: list[dict], key: str, bins: list[float]) -> None:
+    """One line for each value of an attribute, or for each bin of a number."""
+    groups = defaultdict(list)
+    for row in rows:
+        value = row.get(key)
+        if bins and value is not None:
+            upper = int(np.searchsorted(bins, value))
+            value = f"up to {bins[upper]:7g}" if upper < len(bins) else f"up to {'more':>7}"
+        groups[str(value)].append(row)
+    for value in sorted(groups):
+        print(f"{key:>16} {value:<14} {summary(groups[value])}")
+
+
+def write_csv(folder: Path, clip: Clip, prediction: np.ndarray) -> None:
+    """`prediction,label,time`, the format of `hrnet signal`; label 0 where there is no pulse."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f"{clip.name}.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["prediction", "label", "time"])
+        for p, l, t in zip(prediction, clip.label, clip.time):
+            writer.writerow([f"{p:.6g}", f"{l:.6g}", f"{t:.6f}"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, type=Path, help="model.pt of a run")
+    parser.add_argument("--data", required=True, nargs="+", type=Path, help="folders of shards")
+    parser.add_argument("--csv", type=Path, help="folder for one CSV file a clip")
+    args = parser.parse_args()
+    torch.set_num_threads(2)
+    model, _ = load_model(args.model)
+    rows, baseline = [], []
+    for clip in read_clips(args.data):
+        prediction = predict(model, clip)
+        rows += rate_errors(clip, prediction)
+        baseline += rate_errors(clip, green(clip))
+        if args.csv:
+            write_csv(args.csv, clip, prediction)
+    print(f"{'all':>16} {'':<14} {summary(rows)}")
+    print(f"{'GREEN':>16} {'':<14} {summary(baseline)}")
+    for key, bins in GROUPS.items():
+        print_by(rows, key, bins)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What training minimises. All of it is free of the pulse's amplitude, which nobody can know."""
+
+import math
+
+import torch
+
+# The band that the signal stage looks at, 40 to 240 bpm, in Hz.
+BAND = (40 / 60, 240 / 60)
+# Below this standard deviation of a stretch's label there is no pulse in it.
+NO_PULSE = 1e-6
+
+
+def standardise(x: torch.Tensor) -> torch.Tensor:
+    """Each row less its mean, over its standard deviation."""
+    x = x - x.mean(1, keepdim=True)
+    return x / x.std(1, keepdim=True).clamp_min(NO_PULSE)
+
+
+def correlation(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Pearson's r of each row."""
+    return torch.cosine_similarity(x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True), 1)
+
+
+def band_weight(frames: int, interval: torch.Tensor) -> torch.Tensor:
+    """Power weight of each frequency of `rfft` after integration, 1 / f^2 within the band.
+
+    The edges fall off over 0.15 Hz. `interval` is each row's mean frame interval in seconds.
+    """
+    frequency = torch.arange(frames // 2 + 1) / (frames * interval[:, None])
+    rise = torch.sigmoid((frequency - BAND[0]) / 0.05)
+    fall = torch.sigmoid((BAND[1] - frequency) / 0.05)
+    return rise * fall / frequency.clamp_min(BAND[0] / 2).square()
+
+
+def band_correlation(x: torch.Tensor, y: torch.Tensor, interval: torch.Tensor) -> torch.Tensor:
+    """Pearson's r of each row's pulse waves: both integrated and band-passed, by their spectra."""
+    frames = x.shape[1]
+    window = torch.hann_window(frames, periodic=False)
+    x, y = (torch.fft.rfft(window * (s - s.mean(1, keepdim=True))) for s in (x, y))
+    weight = band_weight(frames, interval)
+    cross = (weight * (x * y.conj()).real).sum(1)
+    power = [(weight * s.abs().square()).sum(1) for s in (x, y)]
+    return cross / (power[0] * power[1]).clamp_min(1e-12).sqrt()
+
+
+def pulse_loss(
+    prediction: torch.Tensor,
+    label: torch.Tensor,
+    interval: torch.Tensor,
+    weights: dict,
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """The loss of a batch of stretches, [stretches, frames] each, and its parts.
+
+    With a pulse: 1 - r of the waves in band, some 1 - r of the derivatives, some squared error
+    against the standardised derivative, which teaches the output to shrink where it is unsure.
+    Without (label all 0): the squared error alone, which keeps the output quiet. `weights` holds
+    `derivative_weight`, `mse_weight` and `lifeless_weight`.
+    """
+    alive = label.std(1) > NO_PULSE
+    target = torch.where(alive[:, None], standardise(label), torch.zeros_like(label))
+    error = (prediction - target).square().mean(1)
+    wave = band_correlation(prediction, target, interval)
+    derivative = correlation(prediction, target)
+    pulse = (1 - wave) + weights["derivative_weight"] * (1 - derivative)
+    pulse = pulse + weights["mse_weight"] * error
+    loss = torch.where(alive, pulse, weights["lifeless_weight"] * error).mean()
+    return loss, {"loss": loss.item(), "r_wave": mean(wave[alive]),
+                  "r_derivative": mean(derivative[alive]),
+                  "mse": mean(error[alive]), "mse_lifeless": mean(error[~alive])}
+
+
+def mean(x: torch.Tensor) -> float:
+    return x.mean().item() if x.numel() else math.nan
