@@ -26,13 +26,14 @@ const SIGNIFICANT: f64 = 5.4;
 /// resting heart bends within a window and leaves more.
 const EXPLAINED: f64 = 0.97;
 /// A lag that is left standing, in Hz (1.5 bpm): natural variation within a window is no climb.
+/// From twice as much on the lag is made good in full; between the two, without a step.
 const TOLERATED_LAG: f64 = 1.5 / 60.0;
 
 /// What to add (Hz) to the rate in the middle of a window of `duration` seconds to have it at the
-/// end, less what is tolerated, at `slope` Hz a second.
+/// end, at `slope` Hz a second; 0 for a lag that is tolerated.
 pub fn lag(slope: f64, duration: f64) -> f64 {
     let lag = slope * duration / 2.0;
-    lag.signum() * (lag.abs() - TOLERATED_LAG).max(0.0)
+    lag.signum() * (2.0 * (lag.abs() - TOLERATED_LAG)).clamp(0.0, lag.abs())
 }
 
 /// Hz a second by which the rate climbs in `wave` (band-passed, at the grid's rate), whose
@@ -139,7 +140,7 @@ mod tests {
         for slope in [-2.0, -1.0, 1.0, 2.0] {
             let middle = 100.0 - 5.0 * slope;
             let lag = 60.0 * lag(super::slope(&climb(100.0, slope, 0.3, 1), middle / 60.0), 10.0);
-            let expected = 5.0 * slope - 1.5 * f64::signum(slope);
+            let expected = 5.0 * slope;
             assert!((lag - expected).abs() < 1.0, "{slope}: {lag} {expected}");
         }
     }
