@@ -22,7 +22,7 @@ const FACE: [f64; 4] = [179.8, 64.5, 86.4, 107.6];
 
 impl Portrait {
     fn load() -> Option<Self> {
-        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pulsetestsrc/astronaut.png");
+        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/src/scene/astronaut.png");
         let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/faces/astronaut.png");
         let Some(file) = [shipped, beside].iter().find_map(|p| std::fs::File::open(p).ok()) else {
             eprintln!("skipped: no portrait");

@@ -262,7 +262,7 @@ fn settings_are_obeyed() {
     bench.play(0, 60, &[(1, 70.0)]);
     assert!(bench.messages().is_empty());
 
-    let mut bench = Bench::new(&[("interval", "0.5"), ("min-confidence", "1")]);
+    let mut bench = Bench::new(&[("interval", "500000000"), ("min-confidence", "1")]);
     let meta = bench.play(0, 301, &[(1, 70.0)]).unwrap();
     assert_eq!(bench.messages().len(), 20);
     assert_eq!((meta.faces[0].bpm, meta.faces[0].status), (None, Status::Weak));

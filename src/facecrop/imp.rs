@@ -93,7 +93,11 @@ impl FaceCropElement {
             Output::Crop => settings.crop_size as usize,
         };
         let frame = Frame::map(buffer, info).map_err(|err| {
-            gst::element_imp_error!(self, gst::StreamError::Format, ["Can't read frame: {err}"]);
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Format,
+                ("Can't read the frame: {err}")
+            );
             gst::FlowError::Error
         })?;
         let Some(picture) = frame.picture() else {
@@ -160,7 +164,7 @@ impl FaceCropElement {
             gst::element_imp_warning!(
                 self,
                 gst::StreamError::Format,
-                ["Buffers without timestamps: frames are counted, no pulse can be timed"]
+                ("Buffers without timestamps: counting frames by the caps' framerate, if any")
             );
         }
         // Played backwards, a stream's time runs with its frames all the same.
@@ -179,7 +183,7 @@ impl FaceCropElement {
         picture: &Picture,
     ) -> Result<Vec<Detection>, gst::FlowError> {
         detector.detect(picture).map_err(|err| {
-            gst::element_imp_error!(self, gst::LibraryError::Failed, ["Face detector: {err}"]);
+            gst::element_imp_error!(self, gst::LibraryError::Failed, ("Face detector: {err}"));
             gst::FlowError::Error
         })
     }
@@ -261,7 +265,7 @@ impl ElementImpl for FaceCropElement {
                 "Face crop",
                 "Filter/Analyzer/Video",
                 "Finds faces, follows them and attaches their crops",
-                "gst-plugin-heartrate developers",
+                "The gst-plugin-heartrate authors",
             )
         });
         Some(&*METADATA)
@@ -293,7 +297,7 @@ impl BaseTransformImpl for FaceCropElement {
             DetectorKind::UltraFace => Some(Detector::new().map_err(|err| {
                 gst::error_msg!(
                     gst::ResourceError::Failed,
-                    ["Can't load the built-in face detector: {err}"]
+                    ("Can't load the built-in face detector: {err}")
                 )
             })?),
             DetectorKind::Metadata | DetectorKind::None => None,
@@ -408,7 +412,11 @@ impl BaseTransformImpl for FaceCropElement {
             return Ok(gst_base::BASE_TRANSFORM_FLOW_DROPPED);
         };
         output::write(&face.pixels, size, outbuf).map_err(|err| {
-            gst::element_imp_error!(self, gst::StreamError::Failed, ["Can't write crop: {err}"]);
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Failed,
+                ("Can't write the crop: {err}")
+            );
             gst::FlowError::Error
         })?;
         Ok(gst::FlowSuccess::Ok)

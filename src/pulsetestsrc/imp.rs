@@ -179,7 +179,7 @@ impl PulseTestSrc {
                 gst::element_imp_error!(
                     self,
                     gst::ResourceError::Write,
-                    ["A buffer of the pool can't be mapped as {}", info.format()]
+                    ("A buffer of the pool can't be mapped as {}", info.format())
                 );
                 gst::FlowError::Error
             })?;

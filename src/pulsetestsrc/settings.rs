@@ -164,7 +164,7 @@ impl Settings {
             "light" => self.light = value.get().expect(TYPE),
             "seed" => self.seed = value.get().expect(TYPE),
             "picture" => self.picture = value.get().expect(TYPE),
-            _ => unimplemented!(),
+            _ => unreachable!("unknown property"),
         }
     }
 
@@ -178,7 +178,7 @@ impl Settings {
             "light" => self.light.to_value(),
             "seed" => self.seed.to_value(),
             "picture" => self.picture.to_value(),
-            _ => unimplemented!(),
+            _ => unreachable!("unknown property"),
         }
     }
 }
