@@ -97,7 +97,7 @@ def make_batch(clips: list[Clip], config: dict, rng: np.random.Generator) -> Bat
         seen = slice(start + rng.integers(every), start + frames, every)
         maps = (torch.from_numpy(x.astype(np.float32)) for x in (clip.motion[cut], clip.appearance[seen]))
         label = torch.from_numpy(clip.label[cut].copy())
-        parts.append((*augment(*maps, label, rng), float(clip.interval[cut].mean())))
+        parts.append((*augment(*maps, label, config, rng), float(clip.interval[cut].mean())))
     motion, appearance, label, interval = zip(*parts)
     order = torch.channels_last
     return Batch(
@@ -108,17 +108,47 @@ def make_batch(clips: list[Clip], config: dict, rng: np.random.Generator) -> Bat
     )
 
 
-def augment(motion, appearance, label, rng: np.random.Generator):
+def augment(motion, appearance, label, config: dict, rng: np.random.Generator):
     """What can be varied after the maps were made.
 
     Mirroring; the pair's frames swapped (motion and label change sign); motion a little stronger or
-    weaker than its running scale says; another white balance and contrast of the appearance.
+    weaker than its running scale says; another white balance and contrast of the appearance; more
+    noise; something in front of the face.
     """
     if rng.random() < 0.5:
         motion, appearance = motion.flip(3), appearance.flip(3)
     if rng.random() < 0.5:
         motion, label = -motion, -label
-    motion = motion * float(np.exp(rng.normal(0, 0.2)))
     gain = torch.from_numpy(np.exp(rng.normal(0, 0.08, (1, 3, 1, 1))).astype(np.float32))
     offset = torch.from_numpy(rng.normal(0, 0.1, (1, 3, 1, 1)).astype(np.float32))
-    return motion, appearance * gain + offset, label
+    appearance = appearance * gain + offset
+    if rng.random() < config["noise_share"]:
+        motion = add_noise(motion, rng)
+    if rng.random() < config["cover_share"]:
+        cover(motion, appearance, rng)
+    return motion * float(np.exp(rng.normal(0, 0.2))), appearance, label
+
+
+def add_noise(motion: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Frame-to-frame differences of noise that is white in time, in patches of 1, 4 or 9 pixels or
+    over the whole picture (a light that flickers), kept to a mean square of about 1."""
+    frames, _, size, _ = motion.shape
+    patch = rng.choice([1, 4, 9, size])
+    cells = -(-size // patch)
+    channels = 1 if patch == size else 3
+    noise = rng.standard_normal((frames + 1, channels, cells, cells), np.float32)
+    noise = torch.from_numpy(np.diff(noise, axis=0)) / 2**0.5
+    noise = noise.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., :size, :size]
+    strength = float(np.exp(rng.uniform(np.log(0.1), 0)) / np.sqrt(patch))
+    return (motion + strength * noise) / np.sqrt(1 + strength**2)
+
+
+def cover(motion: torch.Tensor, appearance: torch.Tensor, rng: np.random.Generator) -> None:
+    """A still, even rectangle, as a hand or a mask would hide a part: in place."""
+    size = motion.shape[-1]
+    height, width = rng.integers(size // 6, size // 2, 2)
+    top, left = rng.integers(0, size - height), rng.integers(0, size - width)
+    place = np.s_[..., top : top + height, left : left + width]
+    noise = rng.standard_normal(motion[place].shape, np.float32)
+    motion[place] = torch.from_numpy(noise) * float(rng.uniform(0, 1)) * motion[place].std()
+    appearance[place] = torch.from_numpy(rng.normal(0, 1, (3, 1, 1)).astype(np.float32))

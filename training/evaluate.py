@@ -86,8 +86,8 @@ def print_by(rows: list[dict], key: str, bins: list[float]) -> None:
         value = row.get(key)
         if bins and value is not None:
             upper = int(np.searchsorted(bins, value))
-            value = f"up to {bins[upper]:7g}" if upper < len(bins) else f"up to {'more':>7}"
-        groups[str(value)].append(row)
+            value = f"to {bins[upper]:7g}" if upper < len(bins) else f"to {'more':>7}"
+        groups[f"{value:.4g}" if isinstance(value, float) else str(value)].append(row)
     for value in sorted(groups):
         print(f"{key:>16} {value:<14} {summary(groups[value])}")
 
