@@ -16,7 +16,9 @@ last = None
 while sample := sink.pull_sample():
     last = sample
 meta = last.get_buffer().get_custom_meta("HeartRateMeta").get_structure()
-face = meta.get_array("faces")[1].get_nth(0)
+# The array owns what get_nth gives: keep it.
+faces = meta.get_array("faces")[1]
+face = faces.get_nth(0)
 print(face.get_uint("id")[1], face.get_double("bpm")[1], face.get_double("confidence")[1])
 bus = pipeline.get_bus()
 rate = None

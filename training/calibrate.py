@@ -20,8 +20,8 @@ RIDGE = 1e-3
 
 
 def load(paths):
-    """Terms as in confidence.rs (with a leading 1), whether right, and the file of each reading."""
-    terms, right, files = [], [], []
+    """Terms as in confidence.rs (with a leading 1), the limit, whether right, and the file."""
+    terms, limit, right, files = [], [], [], []
     for path in paths:
         with open(path, newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
@@ -29,17 +29,15 @@ def load(paths):
                 mass = min(max(value("mass"), 1e-4), 1 - 1e-4)
                 terms.append([
                     1.0,
-                    np.sqrt(min(max(value("evidence"), 0), 200)),
-                    np.clip(value("snr"), -15, 15),
                     np.clip(value("half_snr"), -15, 15),
                     np.log(mass / (1 - mass)),
                     np.log(1 + min(value("jump"), 30)),
-                    np.log(max(value("duration"), 1) / 10),
                 ])
+                limit.append(mass)
                 reference = row["reference"]
                 right.append(bool(reference) and abs(value("bpm") - float(reference)) <= RIGHT)
                 files.append(row["file"])
-    return np.array(terms), np.array(right, float), np.array(files)
+    return np.array(terms), np.array(limit), np.array(right, float), np.array(files)
 
 
 def fit(x, y):
@@ -57,7 +55,7 @@ def fit(x, y):
     return w
 
 
-def left_out(x, y, files):
+def left_out(x, limit, y, files):
     """Confidence of each reading by constants fitted without its file's fold."""
     names = np.unique(files)
     np.random.default_rng(0).shuffle(names)
@@ -65,15 +63,16 @@ def left_out(x, y, files):
     for fold in range(FOLDS):
         test = np.isin(files, names[fold::FOLDS])
         if test.any() and not test.all():
-            out[test] = 1 / (1 + np.exp(-x[test] @ fit(x[~test], y[~test])))
+            right = 1 / (1 + np.exp(-x[test] @ fit(x[~test], y[~test])))
+            out[test] = np.minimum(right, limit[test])
     return out
 
 
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    x, y, files = load(sys.argv[1:])
-    p = left_out(x, y, files)
+    x, limit, y, files = load(sys.argv[1:])
+    p = left_out(x, limit, y, files)
     print(f"// {len(y)} readings of {len(np.unique(files))} files, {y.mean():.3f} of them right")
     print("// confidence  readings  said  right (files left out)")
     edges = np.linspace(0, 1, 11)

@@ -123,11 +123,15 @@ impl Tap {
 
     /// [`Tap::sum`] where the first sample touched lies at `row[first]`.
     pub fn sum_at(&self, row: &[f32], first: usize, step: usize) -> f32 {
-        let last = first + (self.samples.len() - 1) * step;
+        let between = self.samples.len().saturating_sub(2);
         let mut sum = self.head * row[first];
-        if last > first {
-            sum += row[first + step..last].iter().step_by(step).sum::<f32>();
-            sum += self.tail * row[last];
+        let mut at = first + step;
+        for _ in 0..between {
+            sum += row[at];
+            at += step;
+        }
+        if self.samples.len() > 1 {
+            sum += self.tail * row[at];
         }
         sum
     }

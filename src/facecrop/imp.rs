@@ -6,11 +6,11 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::base_transform::{InputBuffer, PrepareOutputBufferSuccess};
 use gst_base::subclass::prelude::*;
-use gst_video::prelude::*;
 
 use super::area::RgbRows;
 use super::detector::{Detection, Detector};
 use super::frame::{FORMATS, Frame};
+use super::output;
 use super::pixels::Picture;
 use super::roi;
 use super::settings::{DetectorKind, Output, Settings};
@@ -88,26 +88,44 @@ impl FaceCropElement {
         let settings = self.settings();
         let step = self.step(state, buffer, &settings);
         let info = state.info.as_ref().ok_or(gst::FlowError::NotNegotiated)?;
-        let frame = Frame::map(buffer, info).map_err(|err| {
-            gst::element_imp_error!(self, gst::StreamError::Format, ["Can't read frame: {err}"]);
-            gst::FlowError::Error
-        })?;
         let size = match settings.output {
             Output::Frame => self.wanted_size(info),
             Output::Crop => settings.crop_size as usize,
         };
+        let frame = Frame::map(buffer, info).map_err(|err| {
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Format,
+                ("Can't read the frame: {err}")
+            );
+            gst::FlowError::Error
+        })?;
         let Some(picture) = frame.picture() else {
             gst::warning!(CAT, imp = self, "Nothing to see in this frame");
             return Ok(Faces { faces: vec![], step, size, frame: (1, 1), has_colour: true });
         };
         state.tracker.configure(settings.limits, size);
+        let faces = self.track(state, &settings, &step, buffer, &picture)?;
+        let frame = (picture.width(), picture.height());
+        Ok(Faces { faces, step, size, frame, has_colour: picture.has_colour() })
+    }
+
+    /// Follows the faces and looks for new ones when it is time.
+    fn track(
+        &self,
+        state: &mut State,
+        settings: &Settings,
+        step: &Step,
+        buffer: &gst::BufferRef,
+        picture: &Picture,
+    ) -> Result<Vec<Face>, gst::FlowError> {
         let State { detector, timeline, tracker, .. } = state;
-        let faces = tracker.frame(&step, &picture, |urgent| {
+        tracker.frame(step, picture, |urgent| {
             // Upstream looks when it likes: what is out of sight here is not urgent there.
             let urgent = urgent && detector.is_some();
             let due = timeline.detection_due(settings.interval(), urgent);
             let found = match (detector, settings.detector) {
-                (Some(detector), _) if due => Some(self.detect(detector, &picture)?),
+                (Some(detector), _) if due => Some(self.detect(detector, picture)?),
                 (None, DetectorKind::Metadata) => {
                     Some(roi::read(buffer)).filter(|found| due || !found.is_empty())
                 }
@@ -118,9 +136,7 @@ impl FaceCropElement {
                 timeline.detected();
             }
             Ok(found)
-        })?;
-        let frame = (picture.width(), picture.height());
-        Ok(Faces { faces, step, size, frame, has_colour: picture.has_colour() })
+        })
     }
 
     /// The crop size that downstream asks for. A base transform that works in place makes no
@@ -148,7 +164,7 @@ impl FaceCropElement {
             gst::element_imp_warning!(
                 self,
                 gst::StreamError::Format,
-                ["Buffers without timestamps: frames are counted, no pulse can be timed"]
+                ("Buffers without timestamps: counting frames by the caps' framerate, if any")
             );
         }
         // Played backwards, a stream's time runs with its frames all the same.
@@ -167,7 +183,7 @@ impl FaceCropElement {
         picture: &Picture,
     ) -> Result<Vec<Detection>, gst::FlowError> {
         detector.detect(picture).map_err(|err| {
-            gst::element_imp_error!(self, gst::LibraryError::Failed, ["Face detector: {err}"]);
+            gst::element_imp_error!(self, gst::LibraryError::Failed, ("Face detector: {err}"));
             gst::FlowError::Error
         })
     }
@@ -204,30 +220,6 @@ impl FaceCropElement {
             self.obj().src_pad().push_event(gap);
         }
     }
-
-    /// The caps of the crop, at the frame rate of `caps`.
-    fn crop_caps(&self, caps: &gst::Caps) -> gst::Caps {
-        let side = self.settings().crop_size as i32;
-        let mut out = gst::Caps::new_empty();
-        for s in caps.iter() {
-            let crop = gst_video::VideoCapsBuilder::new()
-                .format(gst_video::VideoFormat::Rgb)
-                .width(side)
-                .height(side)
-                .pixel_aspect_ratio(gst::Fraction::new(1, 1))
-                .build();
-            out.merge(with_rate_of(crop, s));
-        }
-        out
-    }
-}
-
-/// `caps` at the frame rate of `s`, if it has one.
-fn with_rate_of(mut caps: gst::Caps, s: &gst::StructureRef) -> gst::Caps {
-    if let Ok(rate) = s.value("framerate") {
-        caps.make_mut().iter_mut().for_each(|c| c.set_value("framerate", rate.clone()));
-    }
-    caps
 }
 
 fn template_caps() -> gst::Caps {
@@ -240,18 +232,6 @@ fn tracker(settings: &Settings) -> Tracker {
         _ => Mode::Detections,
     };
     Tracker::new(mode, settings.limits, FaceCropMeta::DEFAULT_SIZE)
-}
-
-/// Rounds a planar crop in 0..1 to the bytes of a packed RGB frame.
-fn write_rgb(pixels: &[f32], size: usize, data: &mut [u8], stride: usize) {
-    let plane = size * size;
-    for (y, row) in data.chunks_mut(stride).take(size).enumerate() {
-        for (x, rgb) in row.chunks_exact_mut(3).take(size).enumerate() {
-            for (c, byte) in rgb.iter_mut().enumerate() {
-                *byte = (pixels[c * plane + y * size + x] * 255.0).round() as u8;
-            }
-        }
-    }
 }
 
 #[glib::object_subclass]
@@ -285,7 +265,7 @@ impl ElementImpl for FaceCropElement {
                 "Face crop",
                 "Filter/Analyzer/Video",
                 "Finds faces, follows them and attaches their crops",
-                "gst-plugin-heartrate developers",
+                "The gst-plugin-heartrate authors",
             )
         });
         Some(&*METADATA)
@@ -317,7 +297,7 @@ impl BaseTransformImpl for FaceCropElement {
             DetectorKind::UltraFace => Some(Detector::new().map_err(|err| {
                 gst::error_msg!(
                     gst::ResourceError::Failed,
-                    ["Can't load the built-in face detector: {err}"]
+                    ("Can't load the built-in face detector: {err}")
                 )
             })?),
             DetectorKind::Metadata | DetectorKind::None => None,
@@ -340,14 +320,11 @@ impl BaseTransformImpl for FaceCropElement {
         caps: &gst::Caps,
         filter: Option<&gst::Caps>,
     ) -> Option<gst::Caps> {
-        let other = match (self.settings().output, direction) {
+        let settings = self.settings();
+        let other = match (settings.output, direction) {
             (Output::Frame, _) => caps.clone(),
-            (Output::Crop, gst::PadDirection::Sink) => self.crop_caps(caps),
-            (Output::Crop, _) => {
-                let mut out = gst::Caps::new_empty();
-                caps.iter().for_each(|s| out.merge(with_rate_of(template_caps(), s)));
-                out
-            }
+            (Output::Crop, gst::PadDirection::Sink) => output::caps(caps, settings.crop_size),
+            (Output::Crop, _) => output::at_rates_of(&template_caps(), caps),
         };
         Some(match filter {
             Some(filter) => filter.intersect_with_mode(&other, gst::CapsIntersectMode::First),
@@ -434,14 +411,14 @@ impl BaseTransformImpl for FaceCropElement {
             self.push_gap(inbuf);
             return Ok(gst_base::BASE_TRANSFORM_FLOW_DROPPED);
         };
-        let info =
-            gst_video::VideoInfo::builder(gst_video::VideoFormat::Rgb, size as u32, size as u32);
-        let info = info.build().map_err(|_| gst::FlowError::NotNegotiated)?;
-        let mut frame = gst_video::VideoFrameRef::from_buffer_ref_writable(outbuf, &info)
-            .map_err(|_| gst::FlowError::Error)?;
-        let stride = frame.plane_stride()[0] as usize;
-        let data = frame.plane_data_mut(0).map_err(|_| gst::FlowError::Error)?;
-        write_rgb(&face.pixels, size, data, stride);
+        output::write(&face.pixels, size, outbuf).map_err(|err| {
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Failed,
+                ("Can't write the crop: {err}")
+            );
+            gst::FlowError::Error
+        })?;
         Ok(gst::FlowSuccess::Ok)
     }
 }

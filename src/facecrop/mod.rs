@@ -8,6 +8,7 @@ pub mod detector;
 mod follow;
 mod frame;
 mod imp;
+mod output;
 pub mod pixels;
 mod quality;
 mod roi;

@@ -136,7 +136,7 @@ impl Settings {
             "margin" => self.limits.margin = value.get().expect("type checked upstream"),
             "output" => self.output = value.get().expect("type checked upstream"),
             "crop-size" => self.crop_size = value.get().expect("type checked upstream"),
-            _ => unimplemented!(),
+            _ => unreachable!("unknown property"),
         }
     }
 
@@ -149,7 +149,7 @@ impl Settings {
             "margin" => self.limits.margin.to_value(),
             "output" => self.output.to_value(),
             "crop-size" => self.crop_size.to_value(),
-            _ => unimplemented!(),
+            _ => unreachable!("unknown property"),
         }
     }
 }

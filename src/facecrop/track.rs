@@ -300,7 +300,7 @@ impl Track {
             self.anchor(cut.size);
             return self.rect;
         }
-        if !self.poor {
+        if !self.out_of_sight() {
             self.steady.update(&self.place, dt);
         }
         cut.rect(self.steady.face(), picture)

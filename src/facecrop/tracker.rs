@@ -124,8 +124,21 @@ impl Tracker {
             }
             lost_sight |= track.lost.is_none() && track.out_of_sight();
         }
-        self.tracks.retain(|t| t.lost.is_none_or(|lost| lost <= RECOGNISED));
+        self.retain();
         lost_sight
+    }
+
+    /// Drops faces that were given up long ago, and those beyond a `max_faces` that has shrunk.
+    fn retain(&mut self) {
+        let mut room = self.limits.max_faces;
+        self.tracks.retain(|track| match track.lost {
+            Some(lost) => lost <= RECOGNISED,
+            None if room == 0 => false,
+            None => {
+                room -= 1;
+                true
+            }
+        });
     }
 
     /// Forgets all faces. Ids go on counting: a face found later may be another one.
@@ -254,14 +267,12 @@ impl Tracker {
         (id, false)
     }
 
-    /// Faces given up, or dropped where `max_faces` has shrunk, yield nothing; the others their
-    /// crops of this frame. Moves the rectangles for the next one.
+    /// The crops of this frame, but for faces given up. Moves the rectangles for the next one.
     fn finish(&mut self, step: &Step, picture: &impl RgbRows) -> Vec<Face> {
         let cut = self.cut();
         self.tracks
             .iter_mut()
             .filter(|t| t.lost.is_none())
-            .take(self.limits.max_faces)
             .map(|t| t.finish(step.dt, &cut, picture))
             .collect()
     }

@@ -25,12 +25,20 @@ const SIGNIFICANT: f64 = 5.4;
 /// Share of the energy around the rate that the climb must explain: the natural variation of a
 /// resting heart bends within a window and leaves more.
 const EXPLAINED: f64 = 0.97;
-/// A lag that is left standing, in Hz (2 bpm): natural variation within a window is no climb.
-const TOLERATED_LAG: f64 = 2.0 / 60.0;
+/// A lag that is left standing, in Hz (1.5 bpm): natural variation within a window is no climb.
+/// From twice as much on the lag is made good in full; between the two, without a step.
+const TOLERATED_LAG: f64 = 1.5 / 60.0;
 
-/// Hz to add to `rate`, the peak of the spectrum of `wave` (band-passed, at the grid's rate), to
-/// have the rate at the window's end; 0 unless a climb or a fall is significant.
-pub fn lag(wave: &[f64], rate: f64) -> f64 {
+/// What to add (Hz) to the rate in the middle of a window of `duration` seconds to have it at the
+/// end, at `slope` Hz a second; 0 for a lag that is tolerated.
+pub fn lag(slope: f64, duration: f64) -> f64 {
+    let lag = slope * duration / 2.0;
+    lag.signum() * (2.0 * (lag.abs() - TOLERATED_LAG)).clamp(0.0, lag.abs())
+}
+
+/// Hz a second by which the rate climbs in `wave` (band-passed, at the grid's rate), whose
+/// spectrum has its peak at `rate`; 0 unless a climb or a fall is significant.
+pub fn slope(wave: &[f64], rate: f64) -> f64 {
     let base = baseband(wave, rate);
     if base.len() < 8 {
         return 0.0;
@@ -57,8 +65,7 @@ pub fn lag(wave: &[f64], rate: f64) -> f64 {
     if gain < SIGNIFICANT || share < EXPLAINED {
         return 0.0;
     }
-    let lag = sweep / duration / 2.0;
-    lag.signum() * (lag.abs() - TOLERATED_LAG).max(0.0)
+    sweep / (duration * duration)
 }
 
 /// −limit, −limit + step … limit.
@@ -129,11 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn a_climb_and_a_fall_are_followed_but_for_two_beats() {
+    fn a_climb_and_a_fall_are_followed_but_for_what_is_tolerated() {
         for slope in [-2.0, -1.0, 1.0, 2.0] {
             let middle = 100.0 - 5.0 * slope;
-            let lag = 60.0 * lag(&climb(100.0, slope, 0.3, 1), middle / 60.0);
-            let expected = 5.0 * slope - 2.0 * f64::signum(slope);
+            let lag = 60.0 * lag(super::slope(&climb(100.0, slope, 0.3, 1), middle / 60.0), 10.0);
+            let expected = 5.0 * slope;
             assert!((lag - expected).abs() < 1.0, "{slope}: {lag} {expected}");
         }
     }
@@ -142,7 +149,7 @@ mod tests {
     fn a_steady_rate_has_no_slope_however_noisy() {
         for seed in 0..200 {
             for (noise, rate) in [(0.5, 100.0), (6.0, 100.3), (20.0, 99.0)] {
-                let lag = 60.0 * lag(&climb(100.0, 0.0, noise, seed), rate / 60.0);
+                let lag = 60.0 * lag(slope(&climb(100.0, 0.0, noise, seed), rate / 60.0), 10.0);
                 assert!(lag.abs() < 3.0, "{seed} {noise}: {lag}");
             }
         }

@@ -1,10 +1,11 @@
 //! The probability that a reading is right.
 //!
-//! A logistic regression on what the stages found. `training/calibrate.py` fits the constants
-//! below from the readings that `hrnet signal --readings` writes; docs/signal.md says on which
-//! signals they were fitted last.
+//! A logistic regression on what the stages found, and never more than the probability that there
+//! is a pulse at all. `training/calibrate.py` fits the constants below from the readings that
+//! `hrnet signal --readings` writes; docs/signal.md says on which signals they were fitted last.
 
-/// What the confidence is computed from, in the order of [`WEIGHTS`] after the constant.
+/// What is known of a reading. The confidence uses `half_snr`, `mass` and `jump`; the others are
+/// there to be looked at and refitted with.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Features {
     /// Log-likelihood of the best pulse over that of noise alone, nats.
@@ -13,7 +14,8 @@ pub struct Features {
     pub snr: f64,
     /// The lower of the ratios of the window's two halves at the same rate, dB.
     pub half_snr: f64,
-    /// Probability that continuity over time leaves to the rate ±5 bpm.
+    /// Probability that continuity over time leaves to the rate ±5 bpm, no pulse being one of the
+    /// possibilities.
     pub mass: f64,
     /// Difference from the reading before, bpm; 0 for the first.
     pub jump: f64,
@@ -31,28 +33,25 @@ impl Features {
         [self.evidence, self.snr, self.half_snr, self.mass, self.jump, self.duration]
     }
 
-    /// What the regression sees: each value on a scale on which its effect is about linear.
-    fn terms(&self) -> [f64; 6] {
+    /// What the regression sees, each on a scale on which its effect is about linear.
+    fn terms(&self) -> [f64; 3] {
         let mass = self.mass.clamp(1e-4, 1.0 - 1e-4);
         [
-            self.evidence.clamp(0.0, 200.0).sqrt(),
-            self.snr.clamp(-15.0, 15.0),
             self.half_snr.clamp(-15.0, 15.0),
             (mass / (1.0 - mass)).ln(),
             (1.0 + self.jump.clamp(0.0, 30.0)).ln(),
-            (self.duration.max(1.0) / 10.0).ln(),
         ]
     }
 }
 
 /// Constant, then one weight a term. Written by training/calibrate.py.
-const WEIGHTS: [f64; 7] = [-2.0, 0.5, 0.2, 0.2, 0.1, -0.5, 0.0];
+const WEIGHTS: [f64; 4] = [2.2949, 0.2033, 0.3713, -0.1417];
 
 /// Probability, 0..1, that the reading lies within 5 bpm of the truth.
 pub fn confidence(features: &Features) -> f64 {
-    let terms = features.terms();
-    let sum: f64 = WEIGHTS[1..].iter().zip(terms).map(|(w, x)| w * x).sum();
-    1.0 / (1.0 + (-(WEIGHTS[0] + sum)).exp())
+    let sum: f64 = WEIGHTS[1..].iter().zip(features.terms()).map(|(w, x)| w * x).sum();
+    let right = 1.0 / (1.0 + (-(WEIGHTS[0] + sum)).exp());
+    right.min(features.mass)
 }
 
 #[cfg(test)]
@@ -70,7 +69,7 @@ mod tests {
             duration: 10.0,
         };
         assert!(confidence(&clean) > 0.9, "{}", confidence(&clean));
-        let nothing = Features { snr: -15.0, half_snr: -15.0, mass: 0.1, ..Features::default() };
+        let nothing = Features { snr: -15.0, half_snr: -15.0, mass: 0.01, ..Features::default() };
         assert!(confidence(&nothing) < 0.05, "{}", confidence(&nothing));
     }
 }

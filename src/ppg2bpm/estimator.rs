@@ -96,7 +96,7 @@ pub struct Estimator {
     origin: u64,
     /// End of the window and rate in Hz of the last reading.
     last: Option<(f64, f64)>,
-    lags: Lags,
+    slopes: Slopes,
 }
 
 impl Estimator {
@@ -112,7 +112,7 @@ impl Estimator {
             tracker: Tracker::new(low, high),
             origin: 0,
             last: None,
-            lags: Lags::default(),
+            slopes: Slopes::default(),
         }
     }
 
@@ -133,7 +133,7 @@ impl Estimator {
     fn restart(&mut self) {
         self.integral = Integral::default();
         self.frames = Frames::default();
-        self.lags = Lags::default();
+        self.slopes = Slopes::default();
     }
 
     /// Time of the last sample in ns.
@@ -230,7 +230,7 @@ impl Estimator {
         let duration = wave.spectrum.duration();
         let end = self.integral.end()?;
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
-        let tracked = self.tracker.update(&likelihood.rates, duration, elapsed);
+        let tracked = self.tracker.update(&likelihood, duration, elapsed);
         let near = (tracked.rate - PEAK_SEARCH, tracked.rate + PEAK_SEARCH);
         let peak = wave.spectrum.peak(near.0, near.1);
         let rate = peak.unwrap_or(tracked.rate);
@@ -244,7 +244,7 @@ impl Estimator {
             duration,
         };
         self.last = Some((end, rate));
-        let lag = self.lags.agreed(end, chirp::lag(&wave.filtered, rate));
+        let lag = chirp::lag(self.slopes.agreed(end, chirp::slope(&wave.filtered, rate)), duration);
         let bpm = 60.0 * (rate + lag);
         Some(Reading {
             bpm: bpm.clamp(self.config.min_bpm, self.config.max_bpm),
@@ -255,28 +255,28 @@ impl Estimator {
     }
 }
 
-/// Lags (Hz) that the readings of the last seconds had behind a climbing rate. Breathing makes a
+/// Slopes (Hz a second) of the rate in the last seconds' windows. Breathing makes a
 /// rate climb and fall within seconds; a climb counts once it has lasted.
 #[derive(Clone, Debug, Default)]
-struct Lags(VecDeque<(f64, f64)>);
+struct Slopes(VecDeque<(f64, f64)>);
 
-impl Lags {
-    /// Adds the `lag` of the reading at `time`; the least of those of the last two seconds if all
+impl Slopes {
+    /// Adds the `slope` of the window that ends at `time`; the least of those of the last two seconds if all
     /// have its sign, else 0.
-    fn agreed(&mut self, time: f64, lag: f64) -> f64 {
+    fn agreed(&mut self, time: f64, slope: f64) -> f64 {
         const LASTING: f64 = 2.0;
         // A frame's tolerance, for readings a second apart.
         let from = time - LASTING - 0.1;
-        self.0.push_back((time, lag));
+        self.0.push_back((time, slope));
         while self.0.front().is_some_and(|(t, _)| *t < from) {
             self.0.pop_front();
         }
         let long_enough = self.0.front().is_some_and(|(t, _)| time - t >= LASTING - 0.1);
-        if !long_enough || self.0.iter().any(|(_, l)| l * lag <= 0.0) {
+        if !long_enough || self.0.iter().any(|(_, l)| l * slope <= 0.0) {
             return 0.0;
         }
         let least = self.0.iter().fold(f64::INFINITY, |m, (_, l)| m.min(l.abs()));
-        least * lag.signum()
+        least * slope.signum()
     }
 }
 

@@ -12,25 +12,25 @@ use gst_video::VideoRegionOfInterestMeta;
 use super::estimator::{Config, Estimate};
 use super::faces::{Faces, Seen};
 use super::timeline::{Cadence, Moment, Timeline};
-use crate::meta::{Face, HeartRateMeta, Reason, Status};
+use crate::meta::{Face, HeartRateMessage, HeartRateMeta, Reason, Status};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("ppg2bpm", gst::DebugColorFlags::empty(), Some("Pulse to bpm"))
 });
 
-const DEFAULT_WINDOW: f64 = 10.0;
-const DEFAULT_INTERVAL: f64 = 1.0;
+const DEFAULT_WINDOW: gst::ClockTime = gst::ClockTime::from_seconds(10);
+const DEFAULT_INTERVAL: gst::ClockTime = gst::ClockTime::SECOND;
 const DEFAULT_MIN_CONFIDENCE: f64 = 0.5;
 const DEFAULT_MIN_BPM: f64 = 40.0;
 const DEFAULT_MAX_BPM: f64 = 240.0;
 const DEFAULT_POST_MESSAGES: bool = true;
-/// Estimates are made at least this often (seconds), however rarely messages are posted.
-const ESTIMATE_INTERVAL: f64 = 1.0;
+/// Estimates are made at least this often, however rarely messages are posted.
+const ESTIMATE_INTERVAL: gst::ClockTime = gst::ClockTime::SECOND;
 
 #[derive(Clone, Copy, Debug)]
 struct Settings {
-    window: f64,
-    interval: f64,
+    window: gst::ClockTime,
+    interval: gst::ClockTime,
     min_confidence: f64,
     min_bpm: f64,
     max_bpm: f64,
@@ -53,7 +53,7 @@ impl Default for Settings {
 impl Settings {
     fn config(&self) -> Config {
         Config {
-            window: self.window,
+            window: self.window.nseconds() as f64 * 1e-9,
             min_bpm: self.min_bpm,
             max_bpm: self.max_bpm,
             min_confidence: self.min_confidence,
@@ -106,23 +106,24 @@ impl Ppg2Bpm {
     }
 
     /// Takes in one buffer; returns the message that is due.
-    fn process(&self, buffer: &mut gst::BufferRef) -> Option<gst::Structure> {
+    fn process(&self, buffer: &mut gst::BufferRef) -> Option<HeartRateMessage> {
         let settings = self.settings();
         let mut meta = HeartRateMeta::read(buffer).unwrap_or_default();
         let segment = self.obj().segment().downcast::<gst::ClockTime>().ok();
         let mut guard = self.state.lock().unwrap();
         let state = guard.as_mut()?;
         let moment = state.timeline.moment(buffer.pts(), segment.as_ref());
-        if state.timeline.take_warning() {
-            gst::element_imp_warning!(
-                self,
-                gst::StreamError::Format,
-                ["Buffers have no timestamps; counting frames by the caps' frame rate if any"]
-            );
-        }
+        let untimed = state.timeline.take_warning();
         let due = self.update(state, &settings, &moment, &mut meta);
         let message = due.then(|| message(state, buffer.pts(), segment.as_ref(), &meta));
         drop(guard);
+        if untimed {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Format,
+                ("Buffers without timestamps: counting frames by the caps' framerate, if any")
+            );
+        }
         if !meta.faces.is_empty() {
             meta.write(buffer);
             write_regions(buffer, &meta.faces);
@@ -172,6 +173,10 @@ impl Ppg2Bpm {
     }
 }
 
+fn clock_time(value: &glib::Value) -> gst::ClockTime {
+    gst::ClockTime::from_nseconds(value.get().expect("type checked upstream"))
+}
+
 fn seen(face: &Face) -> Seen {
     Seen {
         id: face.id,
@@ -204,31 +209,20 @@ fn lost_face(id: u32, [x, y, w, h]: [f64; 4]) -> Face {
 /// `None` if there are neither.
 fn message(
     state: &mut State,
-    pts: Option<gst::ClockTime>,
+    timestamp: Option<gst::ClockTime>,
     segment: Option<&gst::FormattedSegment<gst::ClockTime>>,
     meta: &HeartRateMeta,
-) -> Option<gst::Structure> {
+) -> Option<HeartRateMessage> {
     let present = meta.faces.iter().filter(|f| f.status != Status::Lost).cloned();
     let lost = state.faces.take_lost().into_iter().map(|(id, rect)| lost_face(id, rect));
-    let faces: Vec<_> = present
-        .chain(lost)
-        .map(|face| {
-            let mut s = gst::Structure::new_empty("face");
-            face.write_fields(&mut s);
-            s.to_send_value()
-        })
-        .collect();
-    if faces.is_empty() {
-        return None;
-    }
-    Some(
-        gst::Structure::builder("heart-rate")
-            .field("timestamp", pts)
-            .field("stream-time", segment.and_then(|s| s.to_stream_time(pts)))
-            .field("running-time", segment.and_then(|s| s.to_running_time(pts)))
-            .field("faces", gst::Array::from_values(faces))
-            .build(),
-    )
+    let faces: Vec<_> = present.chain(lost).collect();
+    let message = HeartRateMessage {
+        timestamp,
+        stream_time: segment.and_then(|s| s.to_stream_time(timestamp)),
+        running_time: segment.and_then(|s| s.to_running_time(timestamp)),
+        faces,
+    };
+    (!message.faces.is_empty()).then_some(message)
 }
 
 /// Adds the result to the regions of interest that stand for a face.
@@ -258,20 +252,20 @@ impl ObjectImpl for Ppg2Bpm {
     fn properties() -> &'static [glib::ParamSpec] {
         static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
             vec![
-                glib::ParamSpecDouble::builder("window")
+                glib::ParamSpecUInt64::builder("window")
                     .nick("Window")
-                    .blurb("Signal that a reading uses, seconds")
-                    .minimum(5.0)
-                    .maximum(60.0)
-                    .default_value(DEFAULT_WINDOW)
+                    .blurb("Signal that a reading uses, in nanoseconds")
+                    .minimum(5 * gst::ClockTime::SECOND.nseconds())
+                    .maximum(60 * gst::ClockTime::SECOND.nseconds())
+                    .default_value(DEFAULT_WINDOW.nseconds())
                     .mutable_ready()
                     .build(),
-                glib::ParamSpecDouble::builder("interval")
+                glib::ParamSpecUInt64::builder("interval")
                     .nick("Interval")
-                    .blurb("Stream time between messages, seconds")
-                    .minimum(0.1)
-                    .maximum(3600.0)
-                    .default_value(DEFAULT_INTERVAL)
+                    .blurb("Stream time between messages, in nanoseconds")
+                    .minimum(gst::ClockTime::SECOND.nseconds() / 10)
+                    .maximum(3600 * gst::ClockTime::SECOND.nseconds())
+                    .default_value(DEFAULT_INTERVAL.nseconds())
                     .mutable_playing()
                     .build(),
                 glib::ParamSpecDouble::builder("min-confidence")
@@ -328,28 +322,28 @@ impl ObjectImpl for Ppg2Bpm {
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
         let mut settings = self.settings.lock().unwrap();
         match pspec.name() {
-            "window" => settings.window = value.get().expect("type checked upstream"),
-            "interval" => settings.interval = value.get().expect("type checked upstream"),
+            "window" => settings.window = clock_time(value),
+            "interval" => settings.interval = clock_time(value),
             "min-confidence" => {
                 settings.min_confidence = value.get().expect("type checked upstream")
             }
             "min-bpm" => settings.min_bpm = value.get().expect("type checked upstream"),
             "max-bpm" => settings.max_bpm = value.get().expect("type checked upstream"),
             "post-messages" => settings.post_messages = value.get().expect("type checked upstream"),
-            _ => unimplemented!(),
+            _ => unreachable!("unknown property"),
         }
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         let settings = self.settings();
         match pspec.name() {
-            "window" => settings.window.to_value(),
-            "interval" => settings.interval.to_value(),
+            "window" => settings.window.nseconds().to_value(),
+            "interval" => settings.interval.nseconds().to_value(),
             "min-confidence" => settings.min_confidence.to_value(),
             "min-bpm" => settings.min_bpm.to_value(),
             "max-bpm" => settings.max_bpm.to_value(),
             "post-messages" => settings.post_messages.to_value(),
-            _ => unimplemented!(),
+            _ => unreachable!("unknown property"),
         }
     }
 }
@@ -363,7 +357,7 @@ impl ElementImpl for Ppg2Bpm {
                 "Pulse to beats per minute",
                 "Filter/Analyzer/Video",
                 "Turns the pulse samples of each face into a heart rate",
-                env!("CARGO_PKG_REPOSITORY"),
+                "The gst-plugin-heartrate authors",
             )
         });
         Some(&METADATA)
@@ -393,7 +387,7 @@ impl BaseTransformImpl for Ppg2Bpm {
         if settings.min_bpm >= settings.max_bpm {
             return Err(gst::error_msg!(
                 gst::LibraryError::Settings,
-                ["min-bpm {} is not below max-bpm {}", settings.min_bpm, settings.max_bpm]
+                ("min-bpm {} is not below max-bpm {}", settings.min_bpm, settings.max_bpm)
             ));
         }
         *self.state.lock().unwrap() = Some(State::new(&settings));
@@ -431,8 +425,9 @@ impl BaseTransformImpl for Ppg2Bpm {
         &self,
         buffer: &mut gst::BufferRef,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        if let Some(structure) = self.process(buffer) {
-            let message = gst::message::Element::builder(structure).src(&*self.obj()).build();
+        if let Some(message) = self.process(buffer) {
+            let message = message.to_structure();
+            let message = gst::message::Element::builder(message).src(&*self.obj()).build();
             // Without a bus there is nobody to tell.
             let _ = self.obj().post_message(message);
         }

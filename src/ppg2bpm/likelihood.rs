@@ -1,7 +1,7 @@
 //! How well a pulse of each rate explains a spectrum.
 //!
 //! The model of the rate of change of the wave is: coloured noise, whose power follows f^−c with
-//! an unknown c, plus a line at the rate and one at its first harmonic. Each independent bin of a
+//! an unknown c, plus a line at the rate and some at its harmonics. Each independent bin of a
 //! spectrum is then exponentially distributed around the model's power (Whittle, 1953), so that
 //! the logarithm of the likelihood is −Σ (ln v + x / v). The noise level, the power of the lines
 //! and the colour are unknown: level and power are set to their most likely values, colours are
@@ -22,17 +22,25 @@ const LOW: f64 = 0.5;
 const HIGH: f64 = 6.0;
 /// The band ends at this share of the frame rate at the latest.
 const OF_FRAME_RATE: f64 = 0.4;
-/// Most power that the first harmonic of the pulse wave may have beside the fundamental: half its
+/// Most power that a harmonic of the pulse wave may have beside the fundamental: half its
 /// amplitude, the strongest dicrotic wave of a healthy finger pulse.
 const HARMONIC_POWER: f64 = 0.25;
+/// Lines of a pulse: what a finger's wave has above a hundredth of the fundamental's power.
+const HARMONICS: usize = 3;
 /// Half the width of a line in units of one over the duration; a Hann window's main lobe falls to
 /// a tenth of its height there.
 const HALF_WIDTH: f64 = 1.5;
 /// Independent bins per unit of one over the duration, under a Hann window: one over its
 /// equivalent noise bandwidth.
 const INDEPENDENT: f64 = 2.0 / 3.0;
+/// What the powers of the lines, set to their most likely values, gain by chance: a nat for each
+/// free one (Akaike, 1974). The bounded harmonics together count as one.
+const FITTED: f64 = 2.0;
 /// Power below this share of the mean is not told from rounding.
 const FLOOR: f64 = 1e-6;
+/// No pulse is explained to better than this share of the mean power: beats differ, and a camera
+/// folds the higher harmonics of a fast pulse back into the band.
+const UNEXPLAINED: f64 = 0.03;
 
 /// Logarithms of likelihoods, for each rate asked and for no pulse.
 #[derive(Clone, Debug)]
@@ -124,15 +132,25 @@ impl Band {
     }
 
     fn pulse(&self, f: f64) -> f64 {
-        let (n, total) = self.total();
-        let ((n1, x1), (n2, x2)) = (self.line(f), self.line(2.0 * f));
-        let rest = (n - n1 - n2).max(1.0);
-        let level = ((total - n1 * x1 - n2 * x2) / rest).max(FLOOR);
-        let v1 = x1.max(level);
-        // Differentiation makes four times the power of the harmonic, whitening 2^colour.
-        let most = HARMONIC_POWER * 4.0 * self.colour.exp2() * v1;
-        let v2 = x2.clamp(level, most.max(level));
-        -rest * (level.ln() + 1.0) - n1 * (v1.ln() + x1 / v1) - n2 * (v2.ln() + x2 / v2)
+        let (mut rest, mut left) = self.total();
+        let unexplained = UNEXPLAINED * left / rest;
+        let lines: [(f64, f64); HARMONICS] = std::array::from_fn(|h| self.line((h + 1) as f64 * f));
+        for (n, x) in lines {
+            (rest, left) = (rest - n, left - n * x);
+        }
+        let rest = rest.max(1.0);
+        let level = (left / rest).max(unexplained).max(FLOOR);
+        let fundamental = (lines[0].1 - level).max(0.0);
+        let mut sum = -rest * (level.ln() + 1.0);
+        for (h, (n, x)) in lines.into_iter().enumerate() {
+            let order = (h + 1) as f64;
+            // Differentiation makes order² times the power of the harmonic, whitening order^colour.
+            let gain = order.powi(2) * order.powf(self.colour);
+            let most = level + HARMONIC_POWER.powi(h as i32) * gain * fundamental;
+            let v = x.clamp(level, most);
+            sum -= n * (v.ln() + x / v);
+        }
+        sum - FITTED
     }
 }
 

@@ -8,6 +8,7 @@ pub mod confidence;
 pub mod estimator;
 pub mod faces;
 pub mod filter;
+pub mod flicker;
 mod imp;
 pub mod likelihood;
 pub mod resample;

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use super::flicker;
+
 /// Rate of the even grid in Hz. The second harmonic of 240 bpm is at 8 Hz; sensors of 30 frames a
 /// second are by far the most common, and there the grid neither thins nor invents.
 pub const RATE: f64 = 30.0;
 
-/// Knots closer together than this (seconds) are merged, which bounds the memory of a window
+/// Samples closer together than this (seconds) are merged, which bounds the memory of a window
 /// whatever the frame rate.
 const MIN_SPACING: f64 = 0.008;
 
@@ -22,83 +24,55 @@ pub struct Sample {
     pub interval: Option<f64>,
 }
 
-/// The running integral of the samples, as knots (time, integral).
+/// The latest samples, and their integral.
 ///
 /// The integral of a derivative is the wave itself; the integral of a wave, differenced again
 /// over one step of the grid, is its mean over that step. Either way nothing between two grid
 /// points is lost, which is what keeps a higher frame rate from aliasing.
 #[derive(Clone, Debug, Default)]
 pub struct Integral {
-    knots: VecDeque<(f64, f64)>,
-    /// Value of the last sample.
-    last: f64,
-    /// Time and integral of the last sample, which is a knot unless it was merged.
-    end: Option<(f64, f64)>,
+    samples: VecDeque<Sample>,
 }
 
 impl Integral {
     /// Time of the last sample.
     pub fn end(&self) -> Option<f64> {
-        self.end.map(|(time, _)| time)
+        self.samples.back().map(|s| s.time)
     }
 
-    /// Seconds from the first knot to the last.
+    /// Seconds from the beginning of the first sample to the last.
     pub fn span(&self) -> f64 {
-        match (self.knots.front(), self.knots.back()) {
-            (Some((a, _)), Some((b, _))) => b - a,
+        match (self.samples.front(), self.samples.back()) {
+            (Some(a), Some(b)) => b.time - a.start(),
             _ => 0.0,
         }
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.knots.len()
-    }
-
-    /// Adds a sample, later than all before it. With a known `interval` the samples tile the time
-    /// and their sum is exact, dropped frames included; what they leave open, and all of the time
-    /// where no interval is known, is filled by the trapezoid rule.
+    /// Adds a sample, later than all before it.
     pub fn push(&mut self, sample: Sample) {
-        let Sample { time, value, interval } = sample;
-        let interval = interval.unwrap_or(0.0).max(0.0);
-        let start = time - interval;
-        let (mut at, mut sum) = self.end.unwrap_or((start, 0.0));
-        if self.end.is_none() {
-            self.knot(at, sum);
-        } else if start > at {
-            sum += (start - at) * (self.last + value) / 2.0;
-            at = start;
-            self.knot(at, sum);
-        }
-        sum += (time - at) * value;
-        self.knot(time, sum);
-        self.last = value;
-        self.end = Some((time, sum));
-    }
-
-    fn knot(&mut self, time: f64, sum: f64) {
-        if self.knots.back().is_none_or(|(last, _)| time - last >= MIN_SPACING) {
-            self.knots.push_back((time, sum));
+        match self.samples.back_mut() {
+            Some(last) if sample.time - last.start() < MIN_SPACING => last.merge(sample),
+            _ => self.samples.push_back(sample),
         }
     }
 
-    /// Forgets all but the last `seconds`, keeping one knot beyond.
+    /// Forgets all but the last `seconds`, keeping one sample beyond.
     pub fn trim(&mut self, seconds: f64) {
         let Some(end) = self.end() else { return };
-        while self.knots.len() > 2 && self.knots[1].0 < end - seconds {
-            self.knots.pop_front();
+        while self.samples.len() > 2 && self.samples[1].start() < end - seconds {
+            self.samples.pop_front();
         }
     }
 
-    /// The wave on an even grid of [`RATE`] that ends with the last knot and reaches back at most
-    /// `seconds`. `derivative` says what the samples were.
+    /// The wave on an even grid of [`RATE`] that ends with the last sample and reaches back at
+    /// most `seconds`. `derivative` says what the samples were.
     pub fn wave(&self, seconds: f64, derivative: bool) -> Vec<f64> {
-        let Some(&(end, _)) = self.knots.back() else { return Vec::new() };
+        let Some(end) = self.end() else { return Vec::new() };
         let span = self.span().min(seconds);
         // The last grid point may miss the first knot by rounding only.
         let steps = (span * RATE + 1e-6).floor() as usize;
         let times = (0..=steps).rev().map(|k| end - k as f64 / RATE);
-        let integral = self.interpolate(times);
+        let integral = interpolate(&self.knots(), times);
         if derivative {
             integral
         } else {
@@ -106,41 +80,95 @@ impl Integral {
         }
     }
 
-    /// The integral at ascending `times`: cubic Hermite between knots, with the slope of the
-    /// parabola through a knot and its neighbours.
-    fn interpolate(&self, times: impl Iterator<Item = f64>) -> Vec<f64> {
-        let mut out = Vec::with_capacity(times.size_hint().0);
-        if self.knots.len() < 2 {
-            return times.map(|_| 0.0).collect();
+    /// The integral as knots (time, value). With known intervals the samples tile the time and
+    /// their sum is exact, dropped frames included. Where no interval is known, the cubic through
+    /// the samples is integrated (the trapezoid rule would turn what is above 2 Hz into images of
+    /// a pulse wherever a frame is missing). Other holes are filled by the trapezoid rule.
+    fn knots(&self) -> Vec<(f64, f64)> {
+        let mut points: Vec<_> = self.samples.iter().map(|s| (s.time, s.value)).collect();
+        if self.samples.iter().any(|s| s.interval.is_none()) {
+            flicker::remove(&mut points);
         }
-        let mut i = 0;
-        for t in times {
-            while i + 2 < self.knots.len() && self.knots[i + 1].0 < t {
-                i += 1;
+        let mut knots: Vec<(f64, f64)> = Vec::with_capacity(2 * points.len());
+        for (i, sample) in self.samples.iter().enumerate() {
+            let value = points[i].1;
+            let start = sample.start();
+            let Some(&(mut at, mut sum)) = knots.last() else {
+                knots.push((start, 0.0));
+                if start < sample.time {
+                    knots.push((sample.time, (sample.time - start) * value));
+                }
+                continue;
+            };
+            let gap = start - at;
+            if gap > 0.0 {
+                let before = &self.samples[i - 1];
+                sum += gap * (points[i - 1].1 + value) / 2.0;
+                if before.interval.is_none() && sample.interval.is_none() {
+                    sum += gap * gap * (slope(&points, i - 1) - slope(&points, i)) / 12.0;
+                }
+                at = start;
+                // A rounding error is no hole.
+                if gap > 1e-6 && start < sample.time {
+                    knots.push((at, sum));
+                }
             }
-            let ((t0, y0), (t1, y1)) = (self.knots[i], self.knots[i + 1]);
-            let h = t1 - t0;
-            let u = ((t - t0) / h).clamp(0.0, 1.0);
-            let (m0, m1) = (self.slope(i), self.slope(i + 1));
-            let (a, b) = (h * m0 - (y1 - y0), (y1 - y0) - h * m1);
-            out.push(y0 + u * (y1 - y0) + u * (1.0 - u) * (a * (1.0 - u) + b * u));
+            knots.push((sample.time, sum + (sample.time - at) * value));
         }
-        out
+        knots
+    }
+}
+
+impl Sample {
+    fn start(&self) -> f64 {
+        self.time - self.interval.unwrap_or(0.0).max(0.0)
     }
 
-    fn slope(&self, i: usize) -> f64 {
-        let chord = |i: usize| {
-            let ((t0, y0), (t1, y1)) = (self.knots[i], self.knots[i + 1]);
-            ((y1 - y0) / (t1 - t0), t1 - t0)
-        };
-        if i == 0 {
-            return chord(0).0;
+    /// Takes in the sample that follows at once.
+    fn merge(&mut self, next: Sample) {
+        let (a, b) = (self.time - self.start(), next.time - self.time);
+        let (a, b) = if a > 0.0 { (a, b) } else { (1.0, 1.0) };
+        self.value = (a * self.value + b * next.value) / (a + b);
+        self.interval = self.interval.map(|i| i + next.time - self.time);
+        self.time = next.time;
+    }
+}
+
+/// The curve through `knots` at ascending `times`: cubic Hermite.
+fn interpolate(knots: &[(f64, f64)], times: impl Iterator<Item = f64>) -> Vec<f64> {
+    if knots.len() < 2 {
+        return times.map(|_| 0.0).collect();
+    }
+    let mut out = Vec::with_capacity(times.size_hint().0);
+    let mut i = 0;
+    for t in times {
+        while i + 2 < knots.len() && knots[i + 1].0 < t {
+            i += 1;
         }
-        if i + 1 == self.knots.len() {
-            return chord(i - 1).0;
+        let ((t0, y0), (t1, y1)) = (knots[i], knots[i + 1]);
+        let h = t1 - t0;
+        let u = ((t - t0) / h).clamp(0.0, 1.0);
+        let (m0, m1) = (slope(knots, i), slope(knots, i + 1));
+        let (a, b) = (h * m0 - (y1 - y0), (y1 - y0) - h * m1);
+        out.push(y0 + u * (y1 - y0) + u * (1.0 - u) * (a * (1.0 - u) + b * u));
+    }
+    out
+}
+
+/// Slope at point `i` of the parabola through it and its neighbours; at the ends, of the chord.
+fn slope(points: &[(f64, f64)], i: usize) -> f64 {
+    let chord = |i: usize| {
+        let ((t0, y0), (t1, y1)) = (points[i], points[i + 1]);
+        ((y1 - y0) / (t1 - t0), t1 - t0)
+    };
+    match (i.checked_sub(1), i + 1 < points.len()) {
+        (Some(before), true) => {
+            let ((d0, h0), (d1, h1)) = (chord(before), chord(i));
+            (d0 * h1 + d1 * h0) / (h0 + h1)
         }
-        let ((d0, h0), (d1, h1)) = (chord(i - 1), chord(i));
-        (d0 * h1 + d1 * h0) / (h0 + h1)
+        (Some(before), false) => chord(before).0,
+        (None, true) => chord(0).0,
+        (None, false) => 0.0,
     }
 }
 
@@ -202,7 +230,7 @@ mod tests {
             integral.push(Sample { time, value: 1.0, interval: Some(0.001) });
             integral.trim(10.0);
         }
-        assert!(integral.len() <= 1252, "{}", integral.len());
+        assert!(integral.samples.len() <= 1440, "{}", integral.samples.len());
         assert!((integral.span() - 10.0).abs() < 0.02);
     }
 }

@@ -15,6 +15,13 @@ const POINTS: usize = 4096;
 static FFT: LazyLock<Arc<dyn Fft<f64>>> =
     LazyLock::new(|| FftPlanner::new().plan_fft_forward(POINTS));
 
+/// The transform of `x`, padded with zeros (or cut) to its 4096 points.
+pub(super) fn transform(mut x: Vec<Complex<f64>>) -> Vec<Complex<f64>> {
+    x.resize(POINTS, Complex::new(0.0, 0.0));
+    FFT.process(&mut x);
+    x
+}
+
 /// Width of a bin in Hz.
 pub const BIN: f64 = RATE / POINTS as f64;
 
@@ -38,13 +45,12 @@ impl Spectrum {
     pub fn new(x: &[f64]) -> Spectrum {
         let x = &x[x.len().saturating_sub(POINTS / 2)..];
         let step = TAU / (x.len() + 1) as f64;
-        let mut buffer: Vec<Complex<f64>> = x
+        let buffer: Vec<Complex<f64>> = x
             .iter()
             .enumerate()
             .map(|(i, v)| Complex::new(v * 0.5 * (1.0 - (step * (i + 1) as f64).cos()), 0.0))
             .collect();
-        buffer.resize(POINTS, Complex::new(0.0, 0.0));
-        FFT.process(&mut buffer);
+        let buffer = transform(buffer);
         let power = buffer[..=POINTS / 2].iter().map(Complex::norm_sqr).collect();
         Spectrum { power, duration: x.len() as f64 / RATE }
     }

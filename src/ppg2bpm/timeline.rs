@@ -115,9 +115,9 @@ pub struct Cadence {
 }
 
 impl Cadence {
-    /// Whether it is due at `time` ns, once every `period` seconds.
-    pub fn due(&mut self, time: u64, period: f64) -> bool {
-        let period = ((period * 1e9) as u64).max(1);
+    /// Whether it is due at `time` ns, once every `period`.
+    pub fn due(&mut self, time: u64, period: gst::ClockTime) -> bool {
+        let period = period.nseconds().max(1);
         let next = *self.next.get_or_insert(time.saturating_add(period));
         if time < next {
             // A period that was shortened meanwhile.

@@ -3,6 +3,8 @@
 //! A forward (Bayes) filter over rates that are evenly spaced in the logarithm. Hearts change
 //! their rate by a few per cent a second and, rarely, what looked like the rate was not it.
 
+use super::likelihood::Likelihood;
+
 /// Spacing of the rates: half a per cent.
 const STEP: f64 = 0.005;
 /// Standard deviation of the rate's change in one second.
@@ -12,6 +14,15 @@ const OUTLIER: f64 = 1e-4;
 /// Windows overlap, so a window's likelihood may count only in the share of it that is new; this
 /// multiple of that share (the memory is that much longer).
 const MEMORY: f64 = 2.0;
+/// Rates of people before anything is known: around 75 bpm (in Hz), 60 to 100 being the normal
+/// range of adults at rest and half or twice as much rare; and a tenth of that for any rate.
+const USUAL: f64 = 75.0 / 60.0;
+const USUAL_SPREAD: f64 = 0.4;
+const UNUSUAL: f64 = 0.1;
+/// Probability that there is a pulse before anything is known, and what it returns to within this
+/// many seconds of ignorance.
+const PRESENCE: f64 = 0.03;
+const PRESENCE_MEMORY: f64 = 30.0;
 /// Share of the present window's likelihood in a reading, the rest of which is in the prior.
 const PRESENT: f64 = 0.5;
 
@@ -20,7 +31,7 @@ const PRESENT: f64 = 0.5;
 pub struct Tracked {
     /// Most probable rate in Hz.
     pub rate: f64,
-    /// Probability that the rate is within [`NEAR`] of it.
+    /// Probability that there is a pulse and its rate is within [`NEAR`] of it.
     pub mass: f64,
 }
 
@@ -31,8 +42,12 @@ const NEAR: f64 = 5.0 / 60.0;
 #[derive(Clone, Debug)]
 pub struct Tracker {
     rates: Vec<f64>,
-    /// Probability of each rate; empty before the first window.
+    /// Probability of each rate if nothing is known.
+    prior: Vec<f64>,
+    /// Probability of each rate if there is a pulse; empty before the first window.
     belief: Vec<f64>,
+    /// Probability that there is a pulse.
+    presence: f64,
 }
 
 impl Tracker {
@@ -40,8 +55,11 @@ impl Tracker {
     pub fn new(low: f64, high: f64) -> Tracker {
         let steps = ((high / low).ln() / STEP).ceil().max(1.0) as usize;
         let ratio = (high / low).ln() / steps as f64;
-        let rates = (0..=steps).map(|i| low * (ratio * i as f64).exp()).collect();
-        Tracker { rates, belief: Vec::new() }
+        let rates: Vec<f64> = (0..=steps).map(|i| low * (ratio * i as f64).exp()).collect();
+        let usual = |r: &f64| (-0.5 * ((r / USUAL).ln() / USUAL_SPREAD).powi(2)).exp() + UNUSUAL;
+        let sum: f64 = rates.iter().map(usual).sum();
+        let prior = rates.iter().map(|r| usual(r) / sum).collect();
+        Tracker { rates, prior, belief: Vec::new(), presence: PRESENCE }
     }
 
     /// The rates that likelihoods are asked for, in Hz.
@@ -55,28 +73,40 @@ impl Tracker {
     }
 
     /// Takes in a window of `duration` seconds, `elapsed` seconds after the one before.
-    /// `likelihood` holds the logarithm for each of [`Tracker::rates`].
-    pub fn update(&mut self, likelihood: &[f64], duration: f64, elapsed: f64) -> Tracked {
+    /// `likelihood` is for [`Tracker::rates`].
+    pub fn update(&mut self, likelihood: &Likelihood, duration: f64, elapsed: f64) -> Tracked {
         let first = self.belief.is_empty();
         if first {
-            self.belief = vec![1.0 / self.rates.len() as f64; self.rates.len()];
+            self.belief = self.prior.clone();
+            self.presence = PRESENCE;
         } else {
             self.predict(elapsed);
         }
+        let new = if first { 1.0 } else { (elapsed / duration).min(1.0) };
         let present = if first { 1.0 } else { PRESENT };
-        let reading = combine(&self.belief, likelihood, present);
-        let share = if first { 1.0 } else { (MEMORY * elapsed / duration).min(1.0) };
-        self.belief = combine(&self.belief, likelihood, share);
-        self.read(&reading)
+        let now = self.with(likelihood, present, present);
+        *self = self.with(likelihood, (MEMORY * new).min(1.0), new);
+        now.read()
     }
 
-    fn read(&self, probability: &[f64]) -> Tracked {
-        let best = (0..probability.len())
-            .max_by(|a, b| probability[*a].total_cmp(&probability[*b]))
+    /// The state after `likelihood` to the power of `rate` for the rates and of `presence` for
+    /// whether there is a pulse at all.
+    fn with(&self, likelihood: &Likelihood, rate: f64, presence: f64) -> Tracker {
+        let (belief, _) = combine(&self.belief, &likelihood.rates, rate);
+        let (_, pulse) = combine(&self.belief, &likelihood.rates, presence);
+        let odds = self.presence / (1.0 - self.presence);
+        let odds = odds * (pulse - presence * likelihood.noise).clamp(-50.0, 50.0).exp();
+        let presence = (odds / (1.0 + odds)).clamp(1e-9, 1.0 - 1e-9);
+        Tracker { rates: self.rates.clone(), prior: self.prior.clone(), belief, presence }
+    }
+
+    fn read(&self) -> Tracked {
+        let best = (0..self.rates.len())
+            .max_by(|a, b| self.belief[*a].total_cmp(&self.belief[*b]))
             .expect("there is at least one rate");
         let rate = self.rates[best];
-        let near = self.rates.iter().zip(probability).filter(|(r, _)| (*r - rate).abs() <= NEAR);
-        Tracked { rate, mass: near.map(|(_, p)| p).sum() }
+        let near = self.rates.iter().zip(&self.belief).filter(|(r, _)| (*r - rate).abs() <= NEAR);
+        Tracked { rate, mass: self.presence * near.map(|(_, p)| p).sum::<f64>() }
     }
 
     /// Lets `elapsed` seconds pass.
@@ -95,29 +125,34 @@ impl Tracker {
             }
         }
         let outlier = (OUTLIER * elapsed).min(1.0);
-        next.iter_mut().for_each(|p| *p = (1.0 - outlier) * *p + outlier / n as f64);
+        for (p, prior) in next.iter_mut().zip(&self.prior) {
+            *p = (1.0 - outlier) * *p + outlier * prior;
+        }
         self.belief = next;
+        let stay = (-elapsed / PRESENCE_MEMORY).exp();
+        self.presence = PRESENCE + (self.presence - PRESENCE) * stay;
     }
 }
 
-/// Normalised product of `prior` and likelihood to the power of `share`.
-fn combine(prior: &[f64], likelihood: &[f64], share: f64) -> Vec<f64> {
+/// Normalised product of `prior` and likelihood to the power of `share`, and the logarithm of
+/// what it was normalised by.
+fn combine(prior: &[f64], likelihood: &[f64], share: f64) -> (Vec<f64>, f64) {
     let log: Vec<f64> =
         prior.iter().zip(likelihood).map(|(p, l)| p.max(1e-300).ln() + share * l).collect();
     let max = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut product: Vec<f64> = log.iter().map(|l| (l - max).exp()).collect();
     let sum: f64 = product.iter().sum();
     product.iter_mut().for_each(|p| *p /= sum);
-    product
+    (product, max + sum.ln())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn bump(tracker: &Tracker, rate: f64, height: f64) -> Vec<f64> {
+    fn bump(tracker: &Tracker, rate: f64, height: f64) -> Likelihood {
         let bump = |r: &f64| height * (-0.5 * ((r / rate).ln() / 0.02).powi(2)).exp();
-        tracker.rates().iter().map(bump).collect()
+        Likelihood { rates: tracker.rates().iter().map(bump).collect(), noise: 0.0 }
     }
 
     #[test]
@@ -140,7 +175,7 @@ mod tests {
         let mut tracker = Tracker::new(40.0 / 60.0, 4.0);
         let sharp = bump(&tracker, 1.2, 20.0);
         assert!(tracker.update(&sharp, 10.0, 1.0).mass > 0.95);
-        let flat = vec![0.0; tracker.rates().len()];
+        let flat = Likelihood { rates: vec![0.0; tracker.rates().len()], noise: 0.0 };
         let mut mass = 1.0;
         for _ in 0..60 {
             mass = tracker.update(&flat, 10.0, 1.0).mass;

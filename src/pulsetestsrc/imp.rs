@@ -10,7 +10,8 @@ use gst_video::prelude::*;
 use super::convert::{Channel, Plane, Writer, ycbcr};
 use super::painter::Painter;
 use super::picture::{Options, Picture, Truth};
-use super::{Light, Motion, Subject, rates};
+use super::rates;
+use super::settings::Settings;
 use crate::meta::{PulseTestMeta, TrueFace};
 use crate::scene::pulse::Rate;
 
@@ -44,34 +45,6 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
         Some("Pulse test source"),
     )
 });
-
-#[derive(Clone, Debug)]
-struct Settings {
-    bpm: String,
-    /// Percent.
-    pulse_amplitude: f64,
-    motion: Motion,
-    noise: f64,
-    light: Light,
-    seed: u64,
-    picture: Subject,
-    timestamp_offset: i64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            bpm: "72".into(),
-            pulse_amplitude: 1.0,
-            motion: Motion::default(),
-            noise: 1.0,
-            light: Light::default(),
-            seed: 0,
-            picture: Subject::default(),
-            timestamp_offset: 0,
-        }
-    }
-}
 
 /// What belongs to one format.
 struct Stream {
@@ -206,7 +179,7 @@ impl PulseTestSrc {
                 gst::element_imp_error!(
                     self,
                     gst::ResourceError::Write,
-                    ["A buffer of the pool can't be mapped as {}", info.format()]
+                    ("A buffer of the pool can't be mapped as {}", info.format())
                 );
                 gst::FlowError::Error
             })?;
@@ -248,101 +221,21 @@ impl ObjectSubclass for PulseTestSrc {
 
 impl ObjectImpl for PulseTestSrc {
     fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
-            let default = Settings::default();
-            vec![
-                glib::ParamSpecBoolean::builder("is-live")
-                    .nick("Is live")
-                    .blurb("Whether frames come in real time, as from a camera")
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecInt64::builder("timestamp-offset")
-                    .nick("Timestamp offset")
-                    .blurb("Added to the timestamps, ns")
-                    .default_value(default.timestamp_offset)
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecString::builder("bpm")
-                    .nick("Beats per minute")
-                    .blurb("Rate of each of one to four faces, with commas between: 72, or a ramp such as 60>120@60 (from 60 to 120 within 60 s)")
-                    .default_value(Some(default.bpm.as_str()))
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecDouble::builder("pulse-amplitude")
-                    .nick("Pulse amplitude")
-                    .blurb("Peak modulation of green on skin, percent; 0 shows lifeless faces")
-                    .minimum(0.0)
-                    .maximum(20.0)
-                    .default_value(default.pulse_amplitude)
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecEnum::builder_with_default("motion", default.motion)
-                    .nick("Motion")
-                    .blurb("How the faces move")
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecDouble::builder("noise")
-                    .nick("Noise")
-                    .blurb("Standard deviation of the camera's noise per pixel and colour, grey levels")
-                    .minimum(0.0)
-                    .maximum(100.0)
-                    .default_value(default.noise)
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecEnum::builder_with_default("light", default.light)
-                    .nick("Light")
-                    .blurb("How the light on the scene changes")
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecUInt64::builder("seed")
-                    .nick("Seed")
-                    .blurb("Seed of all that is random; the same seed gives the same bytes")
-                    .default_value(default.seed)
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecEnum::builder_with_default("picture", default.picture)
-                    .nick("Picture")
-                    .blurb("What is shown; wall and noise have no face")
-                    .mutable_ready()
-                    .build(),
-            ]
-        });
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(Settings::properties);
         PROPERTIES.as_ref()
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        const TYPE: &str = "type checked upstream";
-        if pspec.name() == "is-live" {
-            self.obj().set_live(value.get().expect(TYPE));
-            return;
-        }
-        let mut settings = lock(&self.settings);
         match pspec.name() {
-            "timestamp-offset" => settings.timestamp_offset = value.get().expect(TYPE),
-            "bpm" => settings.bpm = value.get::<Option<String>>().expect(TYPE).unwrap_or_default(),
-            "pulse-amplitude" => settings.pulse_amplitude = value.get().expect(TYPE),
-            "motion" => settings.motion = value.get().expect(TYPE),
-            "noise" => settings.noise = value.get().expect(TYPE),
-            "light" => settings.light = value.get().expect(TYPE),
-            "seed" => settings.seed = value.get().expect(TYPE),
-            "picture" => settings.picture = value.get().expect(TYPE),
-            _ => unreachable!("only installed properties are set"),
+            "is-live" => self.obj().set_live(value.get().expect("type checked upstream")),
+            name => lock(&self.settings).set(name, value),
         }
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        let settings = lock(&self.settings);
         match pspec.name() {
             "is-live" => self.obj().is_live().to_value(),
-            "timestamp-offset" => settings.timestamp_offset.to_value(),
-            "bpm" => settings.bpm.to_value(),
-            "pulse-amplitude" => settings.pulse_amplitude.to_value(),
-            "motion" => settings.motion.to_value(),
-            "noise" => settings.noise.to_value(),
-            "light" => settings.light.to_value(),
-            "seed" => settings.seed.to_value(),
-            "picture" => settings.picture.to_value(),
-            _ => unreachable!("only installed properties are read"),
+            name => lock(&self.settings).get(name),
         }
     }
 
@@ -391,7 +284,7 @@ impl BaseSrcImpl for PulseTestSrc {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let text = lock(&self.settings).bpm.clone();
         let rates = rates::parse(&text)
-            .map_err(|e| gst::error_msg!(gst::ResourceError::Settings, ["Property bpm: {e}"]))?;
+            .map_err(|e| gst::error_msg!(gst::ResourceError::Settings, ("Property bpm: {e}")))?;
         *lock(&self.rates) = rates;
         *lock(&self.timing) = Timing::default();
         Ok(())
@@ -462,12 +355,23 @@ impl BaseSrcImpl for PulseTestSrc {
         self.parent_decide_allocation(query)
     }
 
+    fn event(&self, event: &gst::Event) -> bool {
+        // Refused before anything is flushed: afterwards the base class would go on without a
+        // segment.
+        if let gst::EventView::Seek(seek) = event.view()
+            && seek.get().0 < 0.0
+        {
+            gst::info!(CAT, imp = self, "Playing backwards is not supported");
+            return false;
+        }
+        BaseSrcImplExt::parent_event(self, event)
+    }
+
     fn do_seek(&self, segment: &mut gst::Segment) -> bool {
         let Some(segment) = segment.downcast_mut::<gst::ClockTime>() else {
             return false;
         };
         if segment.rate() < 0.0 {
-            gst::info!(CAT, imp = self, "Playing backwards is not supported");
             return false;
         }
         segment.set_time(segment.start());

@@ -39,58 +39,9 @@ mod imp;
 pub mod painter;
 pub mod picture;
 pub mod rates;
+mod settings;
 
-/// How the faces move.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
-#[enum_type(name = "GstPulseTestSrcMotion")]
-pub enum Motion {
-    #[default]
-    #[enum_value(name = "Still: faces rest", nick = "still")]
-    Still,
-    #[enum_value(name = "Slight: as somebody who sits and watches", nick = "slight")]
-    Slight,
-    #[enum_value(name = "Moderate: as somebody who talks", nick = "moderate")]
-    Moderate,
-    #[enum_value(name = "Strong: as somebody who walks", nick = "strong")]
-    Strong,
-    #[enum_value(name = "Carry: across the picture in 4 s and back", nick = "carry")]
-    Carry,
-    #[enum_value(
-        name = "Leave: the last face is away from 20 s to 24 s of every 40",
-        nick = "leave"
-    )]
-    Leave,
-}
-
-/// How the light changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
-#[enum_type(name = "GstPulseTestSrcLight")]
-pub enum Light {
-    #[default]
-    #[enum_value(name = "Steady: constant light", nick = "steady")]
-    Steady,
-    #[enum_value(name = "Dim: constant, an eighth of the light", nick = "dim")]
-    Dim,
-    #[enum_value(name = "Drift: slow changes of brightness and colour", nick = "drift")]
-    Drift,
-    #[enum_value(name = "Flicker: lamps on the mains", nick = "flicker")]
-    Flicker,
-    #[enum_value(name = "Step: exposure that jumps every 3 s", nick = "step")]
-    Step,
-}
-
-/// What is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
-#[enum_type(name = "GstPulseTestSrcPicture")]
-pub enum Subject {
-    #[default]
-    #[enum_value(name = "Portrait: faces before a canvas", nick = "portrait")]
-    Portrait,
-    #[enum_value(name = "Wall: the canvas alone", nick = "wall")]
-    Wall,
-    #[enum_value(name = "Noise: strong noise, no picture", nick = "noise")]
-    Noise,
-}
+pub use settings::{Light, Motion, Subject};
 
 glib::wrapper! {
     pub struct PulseTestSrc(ObjectSubclass<imp::PulseTestSrc>)

@@ -1,11 +1,12 @@
 //! The test picture: faces before a canvas, a function of time and settings only.
 
+use super::rates::MAX_FACES;
 use super::{Light as LightKind, Motion, Subject};
 use crate::scene::backdrop::{self, FloatImage};
 use crate::scene::camera::FrameNoise;
 use crate::scene::light::{Illumination, Light};
 use crate::scene::motion::{self, Offset, Path, Strength};
-use crate::scene::portrait::portrait;
+use crate::scene::portrait::{Tint, portrait};
 use crate::scene::pulse::{Pulse, Rate};
 use crate::scene::render::{BLOOD_COLOUR, Expression, Layer, Pose};
 use crate::scene::texture::Texture;
@@ -36,9 +37,14 @@ const HEAD_WIDTH: f64 = 155.0;
 /// Texels by which the portrait's lower edge is hidden below the picture.
 const BELOW: f64 = 16.0;
 
-/// Colour of the skin of each face against the portrait's.
-const TINTS: [[f32; 3]; 4] =
-    [[1.0, 1.0, 1.0], [0.8, 0.72, 0.66], [0.92, 0.88, 0.83], [0.68, 0.56, 0.5]];
+/// Colours of each face against the portrait's. The hair is darker: the blond crown is a face of
+/// its own to the detector.
+const TINTS: [Tint; MAX_FACES] = [
+    Tint { skin: [1.0, 1.0, 1.0], hair: [0.45, 0.41, 0.38] },
+    Tint { skin: [0.8, 0.72, 0.66], hair: [0.3, 0.28, 0.28] },
+    Tint { skin: [0.92, 0.88, 0.83], hair: [0.36, 0.27, 0.22] },
+    Tint { skin: [0.68, 0.56, 0.5], hair: [0.22, 0.22, 0.24] },
+];
 
 /// Grey levels of the noise that stands in for a picture.
 const NOISE_PICTURE: f64 = 40.0;
@@ -64,23 +70,53 @@ pub struct Truth {
     pub pulse: f64,
 }
 
+/// Rows of the backdrop as it is kept; larger pictures repeat its pixels, which are smooth.
+const BACKDROP_ROWS: usize = 1080;
+
+/// What stands behind the faces.
+struct Backdrop {
+    image: FloatImage,
+    /// Pixels of the picture, in each direction, that show one of the image.
+    factor: usize,
+}
+
+impl Backdrop {
+    fn new(rng: &mut fastrand::Rng, options: &Options) -> Backdrop {
+        let factor = options.height.max(options.width / 2).div_ceil(BACKDROP_ROWS);
+        let (width, height) = (options.width.div_ceil(factor), options.height.div_ceil(factor));
+        let image = match options.subject {
+            Subject::Noise => grey(width, height),
+            _ => backdrop::canvas(rng, width, height, (0.08 * height as f32).max(2.0)),
+        };
+        Backdrop { image, factor }
+    }
+
+    /// Writes the columns from `start` of line `y`.
+    fn read_row(&self, y: usize, start: usize, row: &mut [f32]) {
+        let source = self.image.row(y / self.factor);
+        if self.factor == 1 {
+            row.copy_from_slice(&source[3 * start..][..row.len()]);
+            return;
+        }
+        for (i, pixel) in row.chunks_exact_mut(3).enumerate() {
+            pixel.copy_from_slice(&source[3 * ((start + i) / self.factor)..][..3]);
+        }
+    }
+}
+
 /// A picture that changes with time.
 pub struct Picture {
     options: Options,
-    backdrop: FloatImage,
+    backdrop: Backdrop,
     faces: Vec<Face>,
     light: Light,
 }
 
 impl Picture {
-    /// Prepares a picture; takes time and 12 bytes of memory per pixel.
+    /// Prepares a picture.
     pub fn new(options: Options) -> Picture {
         let mut rng = fastrand::Rng::with_seed(options.seed ^ 0x7075_6c73_6574_6573);
-        let (width, height) = (options.width, options.height);
-        let backdrop = match options.subject {
-            Subject::Noise => grey(width, height),
-            _ => backdrop::canvas(&mut rng, width, height, (0.08 * height as f32).max(2.0)),
-        };
+        let backdrop = Backdrop::new(&mut rng, &options);
         let light = make_light(&mut rng, options.light);
         let n = if options.subject == Subject::Portrait { options.rates.len() } else { 0 };
         let faces = (0..n).map(|i| Face::new(&mut rng, &options, i)).collect();
@@ -193,7 +229,7 @@ fn make_light(rng: &mut fastrand::Rng, kind: LightKind) -> Light {
 
 /// One moment of a picture, read row by row.
 pub struct Frame<'a> {
-    backdrop: &'a FloatImage,
+    backdrop: &'a Backdrop,
     layers: Vec<Layer<'a>>,
     light: Illumination,
     noise: FrameNoise,
@@ -219,7 +255,7 @@ impl Frame<'_> {
     /// Writes the columns `x` of line `y` to `row`, interleaved RGB in grey levels. Noise is drawn
     /// line after line: a frame with noise is read once, from the top, whole lines.
     pub fn read_row(&mut self, y: usize, x: std::ops::Range<usize>, row: &mut [f32]) {
-        row.copy_from_slice(&self.backdrop.row(y)[3 * x.start..3 * x.end]);
+        self.backdrop.read_row(y, x.start, row);
         self.layers.iter().for_each(|layer| layer.draw(row, x.start, y));
         self.light.apply_row(row, x.start, y);
         self.noise.add(row);
@@ -227,6 +263,6 @@ impl Frame<'_> {
 
     /// Writes the backdrop alone.
     pub fn read_backdrop(&self, y: usize, row: &mut [f32]) {
-        row.copy_from_slice(self.backdrop.row(y));
+        self.backdrop.read_row(y, 0, row);
     }
 }

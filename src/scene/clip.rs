@@ -6,29 +6,15 @@ use super::backdrop::{self, FloatImage};
 use super::camera::Camera;
 use super::codec::Codec;
 use super::light::{self, Light};
-use super::motion::{Path, Strength};
-use super::portrait::portrait;
-use super::procedural::{Look, SKIN_TONES, Shapes};
-use super::pulse::{Pulse, random_bpm};
+use super::motion::Strength;
+use super::pulse::Pulse;
+use super::recipe::{self, Moment};
+pub use super::recipe::{Set, Subject};
 use super::render::{self, BLOOD_COLOUR, Expression, Layer, Pose};
 use super::signal::Signal;
 use super::texture::Texture;
-use super::tracker::Tracker;
-use super::{chance, log_uniform, uniform};
-use crate::facecrop::area::{PixelRect, crop_rect};
-
-/// Which clips are drawn. The two sets share no seed; validation has drawn faces only, of wider
-/// proportions, moving in another way.
-pub type Set = Shapes;
-
-/// What is seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Subject {
-    Portrait,
-    Procedural,
-    Wall,
-}
+use super::{chance, uniform};
+use crate::facecrop::area::PixelRect;
 
 /// What a clip is made of, for tables.
 #[derive(Clone, Debug, Serialize)]
@@ -54,15 +40,6 @@ pub struct Attributes {
     pub bpm: f64,
     /// There is no pulse to be read.
     pub negative: bool,
-}
-
-/// Frame times, seconds.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    /// When the picture was taken.
-    taken: f64,
-    /// What its timestamp says.
-    stamped: f64,
 }
 
 /// A clip, ready to be rendered. Frame 0 is the one before the first pair.
@@ -96,54 +73,36 @@ impl Clip {
     /// Draws the clip of `seed`: `pairs` pairs of frames.
     pub fn new(seed: u64, set: Set, pairs: usize) -> Clip {
         let salt = if set == Set::Training { 0 } else { 0x7661_6c69_6400_0000 };
-        let mut rng = fastrand::Rng::with_seed(seed ^ salt);
-        let rng = &mut rng;
-        let subject = random_subject(rng, set);
-        let negative = subject == Subject::Wall || chance(rng, 0.09);
-        let (fps, uneven, moments) = random_moments(rng, pairs + 1);
-        let motion = Strength::random(rng);
-        let kind = light::Kind::random(rng);
-        // Small faces are frequent: they are what wide views give, and they cost little.
-        let face_width = log_uniform(rng, 60.0, 220.0);
-        let (texture, tone) = random_texture(rng, subject, set);
-        let path = match set {
-            Set::Training => Path::random(rng, motion),
-            Set::Validation => Path::wandering(rng, motion),
-        };
-        let texture_width = texture.as_ref().map_or(1.0, |t| t.face[2] as f64);
-        let mut poses = random_poses(rng, &path, &moments, face_width, texture_width);
-        let (crops, origin, size) =
-            random_crops(rng, texture.as_ref(), &moments, &poses, face_width);
-        poses.iter_mut().for_each(|p| (p.x, p.y) = (p.x - origin.0, p.y - origin.1));
-        let amplitude = if negative { 0.0 } else { log_uniform(rng, 0.0018, 0.018) };
-        let pulse = (!negative).then(|| {
-            let bpm = random_bpm(rng);
-            Pulse::random(rng, bpm)
-        });
-        let middle = moments[pairs / 2].taken;
-        let bpm = pulse.as_ref().map_or(0.0, |p| p.bpm(middle));
-        let rest = (poses[0].x, poses[0].y, face_width);
-        let base = random_base(rng);
+        let rng = &mut fastrand::Rng::with_seed(seed ^ salt);
+        let subject = recipe::random_subject(rng, set);
+        let recipe::Timing { fps, uneven, moments } = recipe::random_timing(rng, pairs + 1);
+        let (texture, skin_tone) = recipe::random_texture(rng, subject, set);
+        let (motion, kind) = (Strength::random(rng), light::Kind::random(rng));
+        let framing = recipe::random_framing(rng, set, motion, texture.as_ref(), &moments);
+        let recipe::Framing { poses, crops, size, face_width } = framing;
+        let pulse = recipe::random_pulse(rng, subject);
+        let base = recipe::random_base(rng, skin_tone);
         let light = Light::random(rng, kind, base);
-        let camera = random_camera(rng);
-        let (step, codec) = random_codec(rng);
+        let camera = recipe::random_camera(rng);
+        let (step, codec) = recipe::random_codec(rng);
         let canvas = backdrop::random(rng, size.0, size.1);
-        let face = texture.map(|texture| Face::random(rng, texture, poses, pulse, amplitude));
         let attributes = Attributes {
             seed,
             subject,
-            skin_tone: tone,
+            skin_tone,
             motion: motion.name(),
             light: kind.name(),
             noise: camera.noise as f64,
             codec: step,
-            amplitude,
+            amplitude: pulse.as_ref().map_or(0.0, |p| p.1),
             fps,
             uneven,
             face_width,
-            bpm,
-            negative,
+            bpm: pulse.as_ref().map_or(0.0, |p| p.0.bpm(moments[pairs / 2].taken)),
+            negative: pulse.is_none(),
         };
+        let rest = (poses[0].x, poses[0].y, face_width);
+        let face = texture.map(|texture| Face::random(rng, texture, poses, pulse));
         let picture = canvas.clone();
         Clip { attributes, moments, crops, face, light, camera, codec, canvas, picture, rest }
     }
@@ -213,12 +172,12 @@ impl Face {
         rng: &mut fastrand::Rng,
         texture: Texture,
         poses: Vec<Pose>,
-        pulse: Option<Pulse>,
-        amplitude: f64,
+        pulse: Option<(Pulse, f64)>,
     ) -> Face {
+        let (pulse, amplitude) = pulse.unzip();
         let mut blood = BLOOD_COLOUR.map(|v| v * uniform(rng, 0.88, 1.12));
         let strongest = blood.iter().copied().fold(0.0, f64::max);
-        blood.iter_mut().for_each(|v| *v *= amplitude / strongest);
+        blood.iter_mut().for_each(|v| *v *= amplitude.unwrap_or(0.0) / strongest);
         let mut talk = Signal::default();
         if chance(rng, 0.2) {
             talk.noise(uniform(rng, 0.2, 1.0), uniform(rng, 3.0, 9.0), rng);
@@ -240,143 +199,6 @@ impl Face {
             shine,
         }
     }
-}
-
-fn random_subject(rng: &mut fastrand::Rng, set: Set) -> Subject {
-    match rng.f64() {
-        u if u < 0.03 => Subject::Wall,
-        u if u < 0.48 && set == Set::Training => Subject::Portrait,
-        _ => Subject::Procedural,
-    }
-}
-
-/// The face and its skin tone, 1..6.
-fn random_texture(rng: &mut fastrand::Rng, subject: Subject, set: Set) -> (Option<Texture>, usize) {
-    match subject {
-        Subject::Wall => (None, 0),
-        Subject::Procedural => {
-            let look = Look::random(rng, set);
-            (Some(look.draw(rng)), look.tone)
-        }
-        Subject::Portrait => {
-            let tone = rng.usize(1..=6);
-            // The portrait's own skin is of type II.
-            let tint = std::array::from_fn(|c| SKIN_TONES[tone - 1][c] / SKIN_TONES[1][c]);
-            let mut texture = portrait(rng.u64(..), tint);
-            if rng.bool() {
-                texture.flip();
-            }
-            (Some(texture), tone)
-        }
-    }
-}
-
-/// Frame rate, whether times are uneven, and `n` frame times from 0.
-fn random_moments(rng: &mut fastrand::Rng, n: usize) -> (f64, bool, Vec<Moment>) {
-    let rates = [15.0, 20.0, 24.0, 25.0, 30_000.0 / 1001.0, 30.0, 30.0, 30.0, 50.0, 60.0];
-    let fps = rates[rng.usize(..rates.len())];
-    let jitter = if chance(rng, 0.3) { uniform(rng, 0.02, 0.3) / fps } else { 0.0 };
-    let missing = if chance(rng, 0.2) { log_uniform(rng, 0.01, 0.12) } else { 0.0 };
-    let error = if chance(rng, 0.15) { uniform(rng, 0.0, 0.1) / fps } else { 0.0 };
-    let mut number = 0u32;
-    let moments = (0..n).map(|_| {
-        number += 1;
-        while chance(rng, missing) {
-            number += 1;
-        }
-        let taken = number as f64 / fps + jitter * uniform(rng, -1.0, 1.0);
-        Moment { taken, stamped: taken + error * uniform(rng, -1.0, 1.0) }
-    });
-    let moments = moments.collect();
-    (fps, jitter + missing + error > 0.0, moments)
-}
-
-/// Poses in the pixels of an endless picture around (0, 0).
-fn random_poses(
-    rng: &mut fastrand::Rng,
-    path: &Path,
-    moments: &[Moment],
-    face_width: f64,
-    texture_width: f64,
-) -> Vec<Pose> {
-    let tilt = 0.12 * uniform(rng, -1.0, 1.0);
-    let (x, y) = (rng.f64(), rng.f64());
-    let pose = |m: &Moment| {
-        let offset = path.at(m.taken);
-        Pose {
-            x: x + offset.x * face_width,
-            y: y + offset.y * face_width,
-            scale: offset.scale * face_width / texture_width,
-            angle: tilt + offset.angle,
-        }
-    };
-    moments.iter().map(pose).collect()
-}
-
-/// Crop rectangles as the tracker makes them, in pixels of a canvas that just holds them all, with
-/// the canvas's origin and size.
-fn random_crops(
-    rng: &mut fastrand::Rng,
-    texture: Option<&Texture>,
-    moments: &[Moment],
-    poses: &[Pose],
-    face_width: f64,
-) -> (Vec<PixelRect>, (f64, f64), (usize, usize)) {
-    // Far larger than any crop, so that no crop meets its edge.
-    let world = (40.0 * face_width) as usize;
-    let middle = world as f64 / 2.0;
-    let margin = if rng.bool() { 0.3 } else { uniform(rng, 0.2, 0.45) };
-    let mut tracker = Tracker::random(rng);
-    let mut crops: Vec<PixelRect> = moments
-        .iter()
-        .zip(poses)
-        .map(|(m, pose)| {
-            let [x, y, w, h] = match texture {
-                Some(texture) => pose.face_box(texture),
-                None => [
-                    pose.x - face_width / 2.0,
-                    pose.y - 0.6 * face_width,
-                    face_width,
-                    1.2 * face_width,
-                ],
-            };
-            let face = tracker.follow(m.taken, [x + middle, y + middle, w, h]);
-            crop_rect(face, margin, world, world)
-        })
-        .collect();
-    let left = crops.iter().map(|r| r.x).min().unwrap_or(0);
-    let top = crops.iter().map(|r| r.y).min().unwrap_or(0);
-    let right = crops.iter().map(|r| r.x + r.w).max().unwrap_or(1);
-    let bottom = crops.iter().map(|r| r.y + r.h).max().unwrap_or(1);
-    crops.iter_mut().for_each(|r| (r.x, r.y) = (r.x - left, r.y - top));
-    (crops, (left as f64 - middle, top as f64 - middle), (right - left, bottom - top))
-}
-
-/// Brightness and white balance.
-fn random_base(rng: &mut fastrand::Rng) -> [f64; 3] {
-    let brightness = uniform(rng, 0.4, 1.12);
-    let odd = chance(rng, 0.15);
-    std::array::from_fn(|_| {
-        if odd { uniform(rng, 0.5, 1.15) } else { brightness * uniform(rng, 0.88, 1.12) }
-    })
-}
-
-fn random_camera(rng: &mut fastrand::Rng) -> Camera {
-    Camera {
-        bend: uniform(rng, -0.3, 0.3) as f32,
-        noise: log_uniform(rng, 0.3, 3.0) as f32,
-        seed: rng.u64(..),
-    }
-}
-
-/// A third of the clips are compressed; two fifths of these frame by frame.
-fn random_codec(rng: &mut fastrand::Rng) -> (f64, Option<Codec>) {
-    if !chance(rng, 1.0 / 3.0) {
-        return (0.0, None);
-    }
-    let step = log_uniform(rng, 1.5, 10.0);
-    let intra_every = if chance(rng, 0.4) { 1 } else { rng.u32(12..250) };
-    (step, Some(Codec::new(step as f32, intra_every)))
 }
 
 #[cfg(test)]

@@ -77,10 +77,9 @@ fn hadamard(block: &mut [[f32; 8]; 8]) {
     for _ in 0..2 {
         for half in [4, 2, 1] {
             for y in (0..8).filter(|y| y & half == 0) {
-                for x in 0..8 {
-                    let (a, b) = (block[y][x], block[y + half][x]);
-                    block[y][x] = a + b;
-                    block[y + half][x] = a - b;
+                let (upper, lower) = block.split_at_mut(y + half);
+                for (a, b) in upper[y].iter_mut().zip(&mut lower[0]) {
+                    (*a, *b) = (*a + *b, *a - *b);
                 }
             }
         }
@@ -104,7 +103,7 @@ impl Codec {
             let (cw, ch) = (width.div_ceil(2), height.div_ceil(2));
             self.planes = [Plane::new(width, height), Plane::new(cw, ch), Plane::new(cw, ch)];
         }
-        let intra = self.frames % self.intra_every == 0;
+        let intra = self.frames.is_multiple_of(self.intra_every);
         self.frames += 1;
         self.load(rgb, width, height);
         let [luma, cb, cr] = &mut self.planes;

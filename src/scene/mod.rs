@@ -15,6 +15,7 @@
 //! | [`render`] | a face under a light, in float |
 //! | [`camera`], [`codec`] | noise, rounding, compression |
 //! | [`tracker`] | the face box as a detector and a tracker would give it |
+//! | [`recipe`] | what training clips are made of, and how often |
 //! | [`clip`] | one training clip, everything drawn from one seed |
 
 pub mod backdrop;
@@ -26,6 +27,7 @@ pub mod motion;
 pub mod portrait;
 pub mod procedural;
 pub mod pulse;
+pub mod recipe;
 pub mod render;
 pub mod signal;
 pub mod texture;

@@ -13,9 +13,21 @@ const FACE: [f32; 4] = [75.0, 63.0, 92.0, 113.0];
 /// Ellipse of the face's skin: centre x, y and half-axes.
 const SKIN: [f32; 4] = [121.0, 126.0, 49.0, 64.0];
 
-/// Draws the portrait as a texture. `seed` chooses the perfusion map; the colour of skin is
-/// multiplied by `tint`.
-pub fn portrait(seed: u64, tint: [f32; 3]) -> Texture {
+/// Factors on the portrait's colours.
+#[derive(Clone, Copy, Debug)]
+pub struct Tint {
+    pub skin: [f32; 3],
+    pub hair: [f32; 3],
+}
+
+impl Default for Tint {
+    fn default() -> Self {
+        Tint { skin: [1.0; 3], hair: [1.0; 3] }
+    }
+}
+
+/// Draws the portrait as a texture. `seed` chooses the perfusion map.
+pub fn portrait(seed: u64, tint: Tint) -> Texture {
     let (width, height, pixels) = decode();
     let skin: Vec<f32> = pixels.iter().map(|&p| skin_colour(p)).collect();
     let coverage = bust(width, height, &pixels);
@@ -25,15 +37,15 @@ pub fn portrait(seed: u64, tint: [f32; 3]) -> Texture {
         let i = y as usize * width + x as usize;
         *texel = portrait_texel(pixels[i], skin[i], x, y, coverage[i], &grain);
     });
-    tint_skin(&mut texture, &skin, tint);
+    recolour(&mut texture, &skin, tint);
     let lid = texture.texels[88 * width + 97];
     texture.lid = [lid[0], lid[1], lid[2]];
     texture.finish();
     texture
 }
 
-/// Multiplies the colour of face and neck by `tint`, softly, eyes and teeth less.
-fn tint_skin(texture: &mut Texture, skin: &[f32], tint: [f32; 3]) {
+/// Tints face and neck, eyes and teeth less, and the hair around them.
+fn recolour(texture: &mut Texture, skin: &[f32], tint: Tint) {
     let width = texture.width;
     let mean = |x: usize, y: usize| -> f32 {
         let rows = y.saturating_sub(2)..(y + 3).min(skin.len() / width);
@@ -41,9 +53,13 @@ fn tint_skin(texture: &mut Texture, skin: &[f32], tint: [f32; 3]) {
         rows.flat_map(row).sum::<f32>() / 25.0
     };
     texture.for_each(|x, y, texel| {
-        let place = ellipse([121.0, 131.0, 56.0, 74.0], 0.8, x, y);
-        let share = smoothstep(0.1, 0.9, mean(x as usize, y as usize)) * place;
-        (0..3).for_each(|c| texel[c] *= 1.0 + share * (tint[c] - 1.0));
+        let colour = smoothstep(0.1, 0.9, mean(x as usize, y as usize));
+        let face = colour * ellipse([121.0, 131.0, 56.0, 74.0], 0.8, x, y);
+        let head = ellipse([122.0, 88.0, 84.0, 84.0], 0.85, x, y);
+        let hair = head * (1.0 - face) * (1.0 - ellipse([121.0, 135.0, 46.0, 52.0], 0.9, x, y));
+        for (value, (s, h)) in texel.iter_mut().zip(tint.skin.into_iter().zip(tint.hair)) {
+            *value *= 1.0 + face * (s - 1.0) + hair * (h - 1.0);
+        }
     });
 }
 

@@ -118,7 +118,9 @@ impl Look {
 
     /// Draws the face.
     pub fn draw(&self, rng: &mut fastrand::Rng) -> Texture {
-        let face = [CENTRE - 0.93 * self.a, self.cy - 0.62 * self.b, 1.86 * self.a, 1.62 * self.b];
+        // As UltraFace sees it, on average.
+        let (w, h) = (1.755 * self.a, 1.555 * self.b);
+        let face = [CENTRE - w / 2.0, self.cy + 0.09 * self.b - h / 2.0, w, h];
         let grain = Grain::new(rng);
         let mut painter = Painter { texture: Texture::new(WIDTH, HEIGHT, face), grain };
         self.draw_body(&mut painter);
@@ -400,5 +402,48 @@ impl Painter {
                 (0..3).for_each(|k| t[k] += s * t[ALPHA] * (colour[k] - t[k]));
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facecrop::area::PackedRgb;
+    use crate::facecrop::detector::{Detector, iou};
+    use crate::scene::backdrop::FloatImage;
+    use crate::scene::camera::round;
+    use crate::scene::render::{Expression, Layer, Pose, draw};
+
+    /// Drawn faces are faces to the detector, and their box is where it sees them.
+    #[test]
+    fn the_detector_finds_drawn_faces() {
+        let detector = Detector::new().unwrap();
+        for shapes in [Shapes::Training, Shapes::Validation] {
+            let (mut found, mut overlap, mut off) = (0, 0.0, [0.0; 4]);
+            for seed in 0..60 {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                let texture = Look::random(&mut rng, shapes).draw(&mut rng);
+                let pose = Pose { x: 320.0, y: 250.0, scale: 1.4, angle: 0.0 };
+                let mut image = FloatImage::new(640, 480);
+                image.data.fill(uniform(&mut rng, 60.0, 220.0) as f32);
+                draw(&mut image, &Layer::new(&texture, &pose, Expression::default(), (640, 480)));
+                let data: Vec<u8> = image.data.iter().map(|v| round(*v)).collect();
+                let rgb = PackedRgb { data: &data, width: 640, height: 480, stride: 1920 };
+                let Some(face) = detector.detect(&rgb).unwrap().first().copied() else { continue };
+                let truth = pose.face_box(&texture);
+                found += 1;
+                overlap += iou(face.rect, truth);
+                let [x, y, w, h] = face.rect;
+                let [tx, ty, tw, th] = truth;
+                let dx = (x + w / 2.0 - tx - tw / 2.0) / tw;
+                let dy = (y + h / 2.0 - ty - th / 2.0) / tw;
+                for (sum, v) in off.iter_mut().zip([dx, dy, w / tw - 1.0, h / th - 1.0]) {
+                    *sum += v;
+                }
+            }
+            let n = found as f64;
+            assert!(found >= 55 && overlap / n > 0.8, "{found} {}", overlap / n);
+            assert!(off.iter().all(|v| (v / n).abs() < 0.05), "{off:?}");
+        }
     }
 }

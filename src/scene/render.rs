@@ -239,10 +239,10 @@ fn sample(texture: &Texture, u: i64, v: i64) -> Texel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::portrait::portrait;
+    use crate::scene::portrait::{Tint, portrait};
 
     fn picture(pose: &Pose, face: &Expression) -> FloatImage {
-        let texture = portrait(1, [1.0; 3]);
+        let texture = portrait(1, Tint::default());
         let mut image = FloatImage::new(400, 400);
         image.data.fill(200.0);
         draw(&mut image, &Layer::new(&texture, pose, *face, (400, 400)));
@@ -271,7 +271,7 @@ mod tests {
         assert!((square / weighted - 0.01).abs() < 5e-4, "{}", square / weighted);
         assert!((4000..9000).contains(&skin), "{skin}");
         // Outside the face box: unchanged.
-        let [x, y, w, h] = pose.face_box(&portrait(1, [1.0; 3]));
+        let [x, y, w, h] = pose.face_box(&portrait(1, Tint::default()));
         for (i, (a, b)) in rest.data.iter().zip(&beat.data).enumerate() {
             let (px, py) = ((i / 3 % 400) as f64, (i / 1200) as f64);
             let inside = px > x - 6.0 && px < x + w + 6.0 && py > y - 6.0 && py < y + h + 16.0;

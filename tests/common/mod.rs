@@ -102,6 +102,12 @@ impl Frame {
         nearest.expect("the source writes its truth")
     }
 
+    /// How many true faces lie within the picture.
+    pub fn visible(&self) -> usize {
+        let inside = |t: &&TrueFace| t.x > 0.0 && t.y > 0.0 && t.x + t.w < 1.0 && t.y + t.h < 1.0;
+        self.truth.iter().filter(inside).count()
+    }
+
     /// Readings at status ok, each with the true rate at this frame.
     pub fn readings(&self) -> impl Iterator<Item = (&Face, f64, f64)> {
         self.faces.iter().filter_map(|face| {

@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(score.n, 3);
         assert_eq!(score.mae, Some(5.0));
         assert!((score.rmse.unwrap() - 39f64.sqrt()).abs() < 1e-12);
-        assert!((score.r.unwrap() - 0.9979).abs() < 1e-3);
+        assert!((score.r.unwrap() - 980.0 / (1202.0 * 800f64).sqrt()).abs() < 1e-12);
         assert_eq!((score.within2, score.within5), (Some(1.0 / 3.0), Some(2.0 / 3.0)));
         let confident = score.confident;
         assert_eq!(confident.coverage, Some(2.0 / 3.0));

@@ -1,0 +1,370 @@
+//! The signal stage against pulses whose rate is known, against what is no pulse, and against
+//! recorded network outputs.
+
+use std::f64::consts::TAU;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use gstheartrate::meta::{Reason, Reasons, Status};
+use gstheartrate::ppg2bpm::{Config, Estimate, Estimator};
+
+const SECOND: f64 = 1e9;
+
+/// Sum of twelve: near enough to a normal deviate.
+fn normal(random: &mut fastrand::Rng) -> f64 {
+    (0..12).map(|_| random.f64()).sum::<f64>() - 6.0
+}
+
+/// A pulse wave with a dicrotic harmonic.
+fn wave(beats: f64) -> f64 {
+    (TAU * beats).sin() + 0.3 * (2.0 * TAU * beats + 1.0).sin()
+}
+
+/// How frames are taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Frames {
+    Even,
+    /// Times off by up to a fifth of a frame.
+    Jittered,
+    /// As `Jittered`, and one frame in ten missing.
+    Missing,
+}
+
+fn times(fps: f64, seconds: f64, frames: Frames, random: &mut fastrand::Rng) -> Vec<u64> {
+    let mut times = Vec::new();
+    for i in 0..=(fps * seconds) as usize {
+        if frames == Frames::Missing && i > 0 && random.u32(0..10) == 0 {
+            continue;
+        }
+        let off = if frames == Frames::Even { 0.0 } else { 0.4 * (random.f64() - 0.5) };
+        times.push(((i as f64 + off).max(0.0) / fps * SECOND) as u64);
+    }
+    times
+}
+
+/// Feeds the mean rate of change of `value` between frames at `times`, estimates every second,
+/// and hands each estimate and its time in seconds to `each`.
+fn run(times: &[u64], value: impl Fn(f64) -> f64, mut each: impl FnMut(f64, Estimate)) {
+    let mut estimator = Estimator::new(Config::default());
+    let mut due = times[0] + SECOND as u64;
+    for pair in times.windows(2) {
+        let interval = pair[1] - pair[0];
+        let change = value(pair[1] as f64 / SECOND) - value(pair[0] as f64 / SECOND);
+        let ppg = change / (interval as f64 / SECOND);
+        estimator.push(pair[1], Some(ppg), Some(interval), Reasons::NONE);
+        if pair[1] >= due {
+            due += SECOND as u64;
+            each(pair[1] as f64 / SECOND, estimator.estimate());
+        }
+    }
+}
+
+#[test]
+fn every_rate_is_read_at_every_frame_rate() {
+    let mut random = fastrand::Rng::with_seed(7);
+    for bpm in [45.0, 60.0, 72.0, 100.0, 150.0, 200.0, 230.0] {
+        for fps in [15.0, 24.0, 29.97, 30.0, 60.0] {
+            for frames in [Frames::Even, Frames::Jittered, Frames::Missing] {
+                let times = times(fps, 20.0, frames, &mut random);
+                let mut first = None;
+                let value = |t: f64| wave(bpm / 60.0 * t);
+                run(&times, value, |time, estimate| {
+                    if estimate.status == Status::Ok {
+                        first.get_or_insert(time);
+                    }
+                    if time >= 10.0 {
+                        let case = format!("{bpm} bpm, {fps}/s, {frames:?}, {time} s");
+                        let read = estimate.bpm().expect(&case);
+                        assert!((read - bpm).abs() <= 1.0, "{case}: {read}");
+                    }
+                });
+                assert!(first.is_some_and(|t| t <= 8.0), "{bpm} {fps} {frames:?}: {first:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn noise_of_half_the_pulse_does_not_matter() {
+    for (seed, bpm) in [(1, 48.0), (2, 75.0), (3, 130.0), (4, 190.0)] {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let noise: Vec<f64> = (0..=900).map(|_| 0.5 * normal(&mut random)).collect();
+        let times = times(30.0, 30.0, Frames::Even, &mut random);
+        let value = |t: f64| wave(bpm / 60.0 * t) + noise[(t * 30.0).round() as usize];
+        run(&times, value, |time, estimate| {
+            if time > 9.9 {
+                let read = estimate.bpm().unwrap_or_else(|| panic!("{bpm} {time} {estimate:?}"));
+                assert!((read - bpm).abs() <= 2.0, "{bpm} {time}: {read}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_climb_of_a_beat_a_second_is_followed() {
+    for (start, slope) in [(60.0, 1.0), (80.0, 1.0), (150.0, -1.0), (180.0, 1.0)] {
+        for seed in 0..4 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let noise: Vec<f64> = (0..=1200).map(|_| 0.1 * normal(&mut random)).collect();
+            let times = times(30.0, 40.0, Frames::Even, &mut random);
+            let beats = |t: f64| (start * t + slope * t * t / 2.0) / 60.0;
+            let value = |t: f64| wave(beats(t)) + noise[(t * 30.0).round() as usize];
+            run(&times, value, |time, estimate| {
+                if time >= 10.0 {
+                    let (read, truth) = (estimate.bpm().unwrap(), start + slope * time);
+                    assert!((read - truth).abs() <= 3.0, "{start} {time}: {read} {truth}");
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn a_rate_that_jumps_is_followed_within_two_windows() {
+    let times = times(30.0, 60.0, Frames::Even, &mut fastrand::Rng::with_seed(1));
+    let beats = |t: f64| if t < 30.0 { t * 70.0 / 60.0 } else { 35.0 + (t - 30.0) * 110.0 / 60.0 };
+    let value = |t: f64| wave(beats(t));
+    run(&times, value, |time, estimate| {
+        if time > 50.0 {
+            assert!((estimate.bpm().unwrap() - 110.0).abs() <= 1.0, "{time} {estimate:?}");
+        }
+    });
+}
+
+/// Running sum that forgets: each value is `keep` times the one before plus the next of `x`.
+fn sum(keep: f64, x: &[f64]) -> Vec<f64> {
+    let mut value = 0.0;
+    let mut add = |v: &f64| {
+        value = keep * value + v;
+        value
+    };
+    x.iter().map(&mut add).collect()
+}
+
+/// Kinds of [`lifeless`] that are drawn at random, and those that are not.
+const RANDOM: [usize; 5] = [0, 1, 2, 3, 8];
+const FIXED: [usize; 4] = [4, 5, 6, 7];
+
+/// A minute at 30 frames a second of what is no pulse.
+fn lifeless(kind: usize, seed: u64) -> Vec<f64> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let white: Vec<f64> = (0..=1800).map(|_| normal(&mut random)).collect();
+    let of_time = |f: &dyn Fn(f64) -> f64| (0..=1800).map(|i| f(f64::from(i) / 30.0)).collect();
+    match kind {
+        // White noise of the wave, of its rate of change (a random walk), and one more sum.
+        0 => white,
+        1 => sum(1.0, &white),
+        2 => sum(1.0, &sum(1.0, &white)),
+        // In between: pink, by sums that forget at three scales.
+        3 => {
+            let parts = [0.5, 0.9, 0.98].map(|k| sum(k, &white));
+            (0..=1800).map(|i| parts.iter().map(|p| p[i]).sum()).collect()
+        }
+        4 => vec![0.0; 1801],
+        5 => vec![3.5; 1801],
+        // A constant rate of change, a slow sway.
+        6 => of_time(&|t| 30.0 * t),
+        7 => of_time(&|t| (t / 1.5).sin()),
+        // A burst in the middle.
+        _ => (0..=1800usize)
+            .map(|i| if i.abs_diff(900) < 45 { 20.0 * white[i] } else { 0.01 * white[i] })
+            .collect(),
+    }
+}
+
+fn assert_lifeless(kind: usize, seed: u64) {
+    let x = lifeless(kind, seed);
+    let times = times(30.0, 60.0, Frames::Even, &mut fastrand::Rng::with_seed(0));
+    let value = |t: f64| x[(t * 30.0).round() as usize];
+    run(&times, value, |time, estimate| {
+        let case = format!("kind {kind}, seed {seed}, {time} s: {estimate:?}");
+        assert_ne!(estimate.status, Status::Ok, "{case}");
+        assert!(time < 10.1 || estimate.reasons.contains(Reason::NoPulse), "{case}");
+    });
+}
+
+#[test]
+fn noise_gives_no_reading() {
+    RANDOM.into_iter().for_each(|kind| (0..60).for_each(|seed| assert_lifeless(kind, seed)));
+}
+
+#[test]
+fn stillness_and_drift_give_no_reading() {
+    FIXED.into_iter().for_each(|kind| assert_lifeless(kind, 0));
+}
+
+#[test]
+fn a_hole_restarts_the_window_and_a_short_one_does_not() {
+    let mut estimator = Estimator::new(Config::default());
+    let feed = |estimator: &mut Estimator, from: f64, to: f64| {
+        for i in (from * 30.0) as u64 + 1..=(to * 30.0) as u64 {
+            let at = |i: u64| wave(i as f64 / 30.0 * 1.2);
+            let time = (i as f64 / 30.0 * SECOND) as u64;
+            let change = 30.0 * (at(i) - at(i - 1));
+            estimator.push(time, Some(change), Some(33_333_333), Reasons::NONE);
+        }
+        estimator.estimate()
+    };
+    assert!((feed(&mut estimator, 0.0, 12.0).bpm().unwrap() - 72.0).abs() < 0.5);
+    let after_short = feed(&mut estimator, 12.9, 13.5);
+    assert!((after_short.window - 10.0).abs() < 0.05, "{after_short:?}");
+    let after_long = feed(&mut estimator, 15.0, 16.0);
+    assert!((after_long.window - 1.0).abs() < 0.05, "{after_long:?}");
+    assert_eq!(after_long.status, Status::Measuring);
+    assert!(after_long.reasons.contains(Reason::ShortWindow));
+    assert!((feed(&mut estimator, 16.0, 22.0).bpm().unwrap() - 72.0).abs() < 1.0);
+}
+
+#[test]
+fn reasons_are_told_when_they_hold_for_a_good_share() {
+    let mut estimator = Estimator::new(Config::default());
+    for i in 1..=310u64 {
+        let mut reasons = Reasons::NONE;
+        if i > 150 {
+            reasons.insert(Reason::Motion);
+        }
+        if i > 290 {
+            reasons.insert(Reason::Dark);
+        }
+        estimator.push(i * 33_333_333, Some(0.0), Some(33_333_333), reasons);
+    }
+    let estimate = estimator.estimate();
+    assert_eq!(estimate.status, Status::Weak);
+    assert_eq!(estimate.reasons, [Reason::Motion].into_iter().collect());
+}
+
+#[test]
+fn too_few_frames_give_no_reading_however_clear_the_wave() {
+    let times = times(6.0, 30.0, Frames::Even, &mut fastrand::Rng::with_seed(1));
+    let value = |t: f64| wave(t * 1.2);
+    run(&times, value, |_, estimate| {
+        assert_eq!(estimate.bpm(), None);
+        assert!(estimate.window < 5.0 || estimate.reasons.contains(Reason::LowFramerate));
+    });
+}
+
+#[test]
+fn odd_samples_do_no_harm() {
+    let mut estimator = Estimator::new(Config::default());
+    let odd = [f64::NAN, f64::INFINITY, 1e300, -1e300, 0.0];
+    for (i, value) in odd.into_iter().cycle().take(1000).enumerate() {
+        estimator.push(i as u64 * 20_000_000, Some(value), Some(u64::MAX), Reasons::NONE);
+        estimator.push(0, Some(value), Some(0), Reasons::NONE);
+        if i % 50 == 0 {
+            assert_eq!(estimator.estimate().bpm(), None);
+        }
+    }
+}
+
+fn hrnet(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hrnet")).arg("signal").args(args).output().unwrap()
+}
+
+fn folder() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("signal");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn bad_files_are_named_with_their_row_in_one_line() {
+    let folder = folder();
+    let cases = [
+        ("missing.csv", "prediction,time\n1,2\n", "row 1: no column 'label'"),
+        ("number.csv", "prediction,label\n1,2\n1,x\n", "row 3: label 'x' is not a number"),
+        ("nan.csv", "prediction,label\nnan,2\n", "row 2: prediction 'nan' is not a number"),
+        ("time.csv", "prediction,label,time\n1,2,1\n1,2,1\n", "row 3: time is not later"),
+        ("early.csv", "prediction,label,time\n1,2,-1\n", "row 2: time -1 s is out of range"),
+        ("empty.csv", "", "row 1: no column 'prediction'"),
+        ("bare.csv", "prediction,label\n", "row 2: no samples"),
+        ("short.csv", "prediction,label\n1,2\n3\n", "row 3: 1 columns instead of 2"),
+    ];
+    for (name, text, expected) in cases {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let output = hrnet(&[path]);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}: {message}");
+        assert!(message.contains(path) && message.contains(expected), "{name}: {message}");
+        assert_eq!(message.trim_end().lines().count(), 1, "{name}: {message}");
+    }
+    let output = hrnet(&["no-such-file.csv"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("no-such-file.csv"));
+}
+
+#[test]
+fn the_json_has_its_keys_and_a_reading_comes_every_second() {
+    let path = folder().join("pulse.csv");
+    let mut text = String::from("prediction,label\n");
+    for i in 0..600 {
+        let v = wave((i + 1) as f64 / 30.0 * 1.25) - wave(i as f64 / 30.0 * 1.25);
+        text += &format!("{v:.6},{v:.6}\n");
+    }
+    std::fs::write(&path, text).unwrap();
+    let output = hrnet(&["--json", path.to_str().unwrap()]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    let expected = ["confident", "files", "mae", "n", "r", "rmse", "window", "within2", "within5"];
+    assert_eq!(keys, expected);
+    // Readings at 10, 11 … 20 s.
+    assert_eq!(report["n"], 11);
+    assert_eq!(report["window"], 10.0);
+    assert!(report["mae"].as_f64().unwrap() < 0.1);
+    assert_eq!(report["confident"]["coverage"], 1.0);
+    assert_eq!(report["files"].as_array().unwrap().len(), 1);
+}
+
+/// The recorded network outputs, if they are there.
+fn recordings() -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir("../shared/data/ubfc-deepphys") else {
+        eprintln!("skipped: no ../shared/data/ubfc-deepphys");
+        return Vec::new();
+    };
+    let paths = entries.map(|e| e.unwrap().path());
+    let csv = paths.filter(|p| p.extension().is_some_and(|e| e == "csv"));
+    let mut paths: Vec<_> = csv.map(|p| p.to_str().unwrap().to_string()).collect();
+    paths.sort_unstable();
+    paths
+}
+
+/// A copy of the recording with every tenth frame dropped and times off by up to 5 ms.
+fn disturbed(path: &str, random: &mut fastrand::Rng) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut out = String::from("prediction,label,time\n");
+    for (i, line) in text.lines().skip(1).enumerate().filter(|(i, _)| i % 10 != 9) {
+        let time = (i + 1) as f64 / 30.0 + 0.01 * (random.f64() - 0.5);
+        out += &format!("{line},{time:.6}\n");
+    }
+    let path = folder().join(Path::new(path).file_name().unwrap());
+    std::fs::write(&path, out).unwrap();
+    path.to_str().unwrap().to_string()
+}
+
+fn mae(window: &str, files: &[String]) -> f64 {
+    let mut args = vec!["--json", "--window", window];
+    args.extend(files.iter().map(String::as_str));
+    let output = hrnet(&args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["confident"]["within5"].as_f64().unwrap() >= 0.95);
+    report["mae"].as_f64().unwrap()
+}
+
+#[test]
+fn recorded_outputs_are_read_and_a_bad_clock_costs_little() {
+    let files = recordings();
+    if files.is_empty() {
+        return;
+    }
+    let mut random = fastrand::Rng::with_seed(5);
+    let copies: Vec<String> = files.iter().map(|f| disturbed(f, &mut random)).collect();
+    for (window, limit) in [("10", 1.3), ("30", 0.9)] {
+        let (clean, worse) = (mae(window, &files), mae(window, &copies));
+        eprintln!("{window} s: {clean:.3}, disturbed {worse:.3}");
+        assert!(clean <= limit, "{window} s: {clean}");
+        assert!(worse <= 1.1 * limit, "{window} s: {worse} instead of {clean}");
+    }
+}
