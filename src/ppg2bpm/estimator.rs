@@ -231,8 +231,7 @@ impl Estimator {
         let end = self.integral.end()?;
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
         let tracked = self.tracker.update(&likelihood, duration, elapsed);
-        let near = (tracked.rate - PEAK_SEARCH, tracked.rate + PEAK_SEARCH);
-        let peak = wave.spectrum.peak(near.0, near.1);
+        let peak = wave.peak(tracked.rate);
         let rate = peak.unwrap_or(tracked.rate);
         let best = likelihood.rates.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let features = Features {
@@ -306,6 +305,13 @@ impl Wave {
             derivative: Spectrum::new(&slope),
             filtered: wave,
         })
+    }
+
+    /// The peak near `rate`, both in Hz. The band-pass makes a peak of any slope across its edge:
+    /// one that the unfiltered spectrum does not have, too, is none.
+    fn peak(&self, rate: f64) -> Option<f64> {
+        let (low, high) = (rate - PEAK_SEARCH, rate + PEAK_SEARCH);
+        self.derivative.peak(low, high).and(self.spectrum.peak(low, high))
     }
 
     /// The lower of the signal-to-noise ratios of the two halves.
