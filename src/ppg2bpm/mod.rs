@@ -3,12 +3,13 @@
 //! The stage itself knows no GStreamer type: [`Estimator`] is one face, fed with samples at their
 //! own times. docs/signal.md describes it from end to end.
 
+pub mod autoregression;
 pub mod chirp;
+pub mod clock;
 pub mod confidence;
 pub mod estimator;
 pub mod faces;
 pub mod filter;
-pub mod flicker;
 mod imp;
 pub mod likelihood;
 pub mod resample;

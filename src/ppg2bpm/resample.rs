@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::flicker;
+use super::autoregression;
+use super::clock::Clock;
 
 /// Rate of the even grid in Hz. The second harmonic of 240 bpm is at 8 Hz; sensors of 30 frames a
 /// second are by far the most common, and there the grid neither thins nor invents.
@@ -11,6 +12,9 @@ pub const RATE: f64 = 30.0;
 /// Samples closer together than this (seconds) are merged, which bounds the memory of a window
 /// whatever the frame rate.
 const MIN_SPACING: f64 = 0.008;
+
+/// Seconds that are no hole.
+const ROUNDING: f64 = 1e-6;
 
 /// One sample of a face.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,12 +71,13 @@ impl Integral {
     /// The wave on an even grid of [`RATE`] that ends with the last sample and reaches back at
     /// most `seconds`. `derivative` says what the samples were.
     pub fn wave(&self, seconds: f64, derivative: bool) -> Vec<f64> {
-        let Some(end) = self.end() else { return Vec::new() };
-        let span = self.span().min(seconds);
+        let knots = self.knots();
+        let (Some(first), Some(last)) = (knots.first(), knots.last()) else { return Vec::new() };
+        let span = (last.0 - first.0).min(seconds);
         // The last grid point may miss the first knot by rounding only.
         let steps = (span * RATE + 1e-6).floor() as usize;
-        let times = (0..=steps).rev().map(|k| end - k as f64 / RATE);
-        let integral = interpolate(&self.knots(), times);
+        let times = (0..=steps).rev().map(|k| last.0 - k as f64 / RATE);
+        let integral = interpolate(&knots, times);
         if derivative {
             integral
         } else {
@@ -80,18 +85,45 @@ impl Integral {
         }
     }
 
-    /// The integral as knots (time, value). With known intervals the samples tile the time and
-    /// their sum is exact, dropped frames included. Where no interval is known, the cubic through
-    /// the samples is integrated (the trapezoid rule would turn what is above 2 Hz into images of
-    /// a pulse wherever a frame is missing). Other holes are filled by the trapezoid rule.
+    /// The integral as knots (time, value). Samples that tile the time have it exactly, dropped
+    /// frames included. Otherwise holes are filled with what the samples of an even clock
+    /// predict or, if there is no such clock, with a curve.
     fn knots(&self) -> Vec<(f64, f64)> {
-        let mut points: Vec<_> = self.samples.iter().map(|s| (s.time, s.value)).collect();
-        if self.samples.iter().any(|s| s.interval.is_none()) {
-            flicker::remove(&mut points);
+        let times: Vec<f64> = self.samples.iter().map(|s| s.time).collect();
+        let clock = if self.tiles() { None } else { Clock::fit(&times) };
+        clock.map_or_else(|| self.curve(), |clock| self.filled(&clock))
+    }
+
+    /// Whether each sample's interval begins where the one before it ends.
+    fn tiles(&self) -> bool {
+        let pairs = self.samples.iter().zip(self.samples.iter().skip(1));
+        pairs.into_iter().all(|(a, b)| b.interval.is_some() && b.start() - a.time <= ROUNDING)
+    }
+
+    /// Each sample stands for one interval of the clock.
+    fn filled(&self, clock: &Clock) -> Vec<(f64, f64)> {
+        let mut values = vec![0.0; clock.times.len() - 1];
+        let mut known = vec![false; values.len()];
+        for (sample, frame) in self.samples.iter().zip(&clock.frames) {
+            values[*frame] = sample.value;
+            known[*frame] = true;
         }
+        autoregression::fill(&mut values, &known);
+        let mut sum = 0.0;
+        let steps = clock.times.windows(2).zip(&values).map(|(t, v)| {
+            sum += (t[1] - t[0]) * v;
+            (t[1], sum)
+        });
+        std::iter::once((clock.times[0], 0.0)).chain(steps).collect()
+    }
+
+    /// Samples of known intervals as they are; between others the integral of the cubic through
+    /// them.
+    fn curve(&self) -> Vec<(f64, f64)> {
+        let points: Vec<_> = self.samples.iter().map(|s| (s.time, s.value)).collect();
         let mut knots: Vec<(f64, f64)> = Vec::with_capacity(2 * points.len());
         for (i, sample) in self.samples.iter().enumerate() {
-            let value = points[i].1;
+            let value = sample.value;
             let start = sample.start();
             let Some(&(mut at, mut sum)) = knots.last() else {
                 knots.push((start, 0.0));
@@ -103,13 +135,12 @@ impl Integral {
             let gap = start - at;
             if gap > 0.0 {
                 let before = &self.samples[i - 1];
-                sum += gap * (points[i - 1].1 + value) / 2.0;
+                sum += gap * (before.value + value) / 2.0;
                 if before.interval.is_none() && sample.interval.is_none() {
                     sum += gap * gap * (slope(&points, i - 1) - slope(&points, i)) / 12.0;
                 }
                 at = start;
-                // A rounding error is no hole.
-                if gap > 1e-6 && start < sample.time {
+                if gap > ROUNDING && start < sample.time {
                     knots.push((at, sum));
                 }
             }

@@ -7,8 +7,9 @@ use super::likelihood::Likelihood;
 
 /// Spacing of the rates: half a per cent.
 const STEP: f64 = 0.005;
-/// Standard deviation of the rate's change in one second.
-const CHANGE: f64 = 0.05;
+/// Standard deviation of the rate's change in one second: 2 bpm at rest, the steepest that the
+/// onset of effort makes; 10 % within ten seconds.
+const CHANGE: f64 = 0.03;
 /// Probability a second that the rate may be anything.
 const OUTLIER: f64 = 1e-4;
 /// Windows overlap, so a window's likelihood may count only in the share of it that is new; this
@@ -29,7 +30,8 @@ const PRESENT: f64 = 0.5;
 /// What the tracker makes of a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tracked {
-    /// Most probable rate in Hz.
+    /// The median in Hz: the rate of the least expected error. Where there is evidence it is the
+    /// most probable one; where there is hardly any, that one would jump with every breath of noise.
     pub rate: f64,
     /// Probability that there is a pulse and its rate is within [`NEAR`] of it.
     pub mass: f64,
@@ -101,10 +103,13 @@ impl Tracker {
     }
 
     fn read(&self) -> Tracked {
-        let best = (0..self.rates.len())
-            .max_by(|a, b| self.belief[*a].total_cmp(&self.belief[*b]))
-            .expect("there is at least one rate");
-        let rate = self.rates[best];
+        let mut sum = 0.0;
+        let middle = self.belief.iter().position(|p| {
+            sum += p;
+            sum >= 0.5
+        });
+        // No belief is a number where the likelihood was none.
+        let rate = self.rates[middle.unwrap_or(self.rates.len() - 1)];
         let near = self.rates.iter().zip(&self.belief).filter(|(r, _)| (*r - rate).abs() <= NEAR);
         Tracked { rate, mass: self.presence * near.map(|(_, p)| p).sum::<f64>() }
     }
