@@ -42,7 +42,7 @@ fn times(fps: f64, seconds: f64, frames: Frames, random: &mut fastrand::Rng) -> 
     times
 }
 
-/// Feeds the mean rate of change of `value` between frames at `times`, estimates every second,
+/// Feeds the mean rate of change of `value` between frames at `times`, estimates twice a second,
 /// and hands each estimate and its time in seconds to `each`.
 fn run(times: &[u64], value: impl Fn(f64) -> f64, mut each: impl FnMut(f64, Estimate)) {
     let mut estimator = Estimator::new(Config::default());
@@ -53,7 +53,7 @@ fn run(times: &[u64], value: impl Fn(f64) -> f64, mut each: impl FnMut(f64, Esti
         let ppg = change / (interval as f64 / SECOND);
         estimator.push(pair[1], Some(ppg), Some(interval), Reasons::NONE);
         if pair[1] >= due {
-            due += SECOND as u64;
+            due += SECOND as u64 / 2;
             each(pair[1] as f64 / SECOND, estimator.estimate());
         }
     }

@@ -31,7 +31,7 @@ def load(paths):
                     1.0,
                     np.clip(value("half_snr"), -15, 15),
                     np.log(mass / (1 - mass)),
-                    np.log(1 + min(value("jump"), 30)),
+                    np.clip(value("snr"), -15, 15),
                 ])
                 limit.append(mass)
                 reference = row["reference"]

@@ -4,7 +4,7 @@
 //! is a pulse at all. `training/calibrate.py` fits the constants below from the readings that
 //! `hrnet signal --readings` writes; docs/signal.md says on which signals they were fitted last.
 
-/// What is known of a reading. The confidence uses `half_snr`, `mass` and `jump`; the others are
+/// What is known of a reading. The confidence uses `snr`, `half_snr` and `mass`; the others are
 /// there to be looked at and refitted with.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Features {
@@ -36,16 +36,12 @@ impl Features {
     /// What the regression sees, each on a scale on which its effect is about linear.
     fn terms(&self) -> [f64; 3] {
         let mass = self.mass.clamp(1e-4, 1.0 - 1e-4);
-        [
-            self.half_snr.clamp(-15.0, 15.0),
-            (mass / (1.0 - mass)).ln(),
-            (1.0 + self.jump.clamp(0.0, 30.0)).ln(),
-        ]
+        [self.half_snr.clamp(-15.0, 15.0), (mass / (1.0 - mass)).ln(), self.snr.clamp(-15.0, 15.0)]
     }
 }
 
 /// Constant, then one weight a term. Written by training/calibrate.py.
-const WEIGHTS: [f64; 4] = [2.2949, 0.2033, 0.3713, -0.1417];
+const WEIGHTS: [f64; 4] = [-0.7611, 0.0539, 0.3079, 0.2723];
 
 /// Probability, 0..1, that the reading lies within 5 bpm of the truth.
 pub fn confidence(features: &Features) -> f64 {

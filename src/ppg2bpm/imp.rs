@@ -24,8 +24,9 @@ const DEFAULT_MIN_CONFIDENCE: f64 = 0.5;
 const DEFAULT_MIN_BPM: f64 = 40.0;
 const DEFAULT_MAX_BPM: f64 = 240.0;
 const DEFAULT_POST_MESSAGES: bool = true;
-/// Estimates are made at least this often, however rarely messages are posted.
-const ESTIMATE_INTERVAL: gst::ClockTime = gst::ClockTime::SECOND;
+/// Estimates are made at least this often, however rarely messages are posted: the first reading
+/// comes as early as it can.
+const ESTIMATE_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
 #[derive(Clone, Copy, Debug)]
 struct Settings {

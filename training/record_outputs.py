@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+"""Records the network's outputs on test pictures, for calibrating the confidence.
+
+    GST_PLUGIN_PATH=target/release /usr/bin/python3 training/record_outputs.py DIR
+
+Plays pulsetestsrc through facecrop and hrnetinfer in every combination of motion and light, once
+with a pulse and once without, and writes prediction,label,time as `hrnet signal` reads it; the
+label is 0 throughout where there is no pulse. Needs Debian's python3-gi.
+"""
+
+import itertools
+import pathlib
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstApp", "1.0")
+from gi.repository import Gst, GstApp  # noqa: E402, F401
+
+MOTIONS = ["still", "slight", "moderate", "strong", "carry"]
+LIGHTS = ["steady", "dim", "drift", "flicker", "step"]
+RATES = [30, 15, 25]  # frames a second
+SECONDS = 35
+
+
+def faces(buffer, name):
+    """The structures of the array `faces` of the custom meta `name`, and their owner."""
+    array = buffer.get_custom_meta(name).get_structure().get_array("faces")[1]
+    return array, [array.get_nth(i) for i in range(array.n_values)]
+
+
+def record(source, path):
+    """Writes the samples of the only face of `source`."""
+    launch = f"{source} ! facecrop ! hrnetinfer ! appsink name=sink sync=false"
+    pipeline = Gst.parse_launch(launch)
+    sink = pipeline.get_by_name("sink")
+    pipeline.set_state(Gst.State.PLAYING)
+    with open(path, "w", encoding="utf-8") as out:
+        print("prediction,label,time", file=out)
+        before = 0.0
+        while sample := sink.pull_sample():
+            buffer = sample.get_buffer()
+            _owner, truth = faces(buffer, "PulseTestMeta")
+            pulse = truth[0].get_double("pulse")[1]
+            _owner2, read = faces(buffer, "HeartRateMeta")
+            known, ppg = read[0].get_double("ppg") if read else (False, 0.0)
+            if known:
+                print(f"{ppg:.6f},{pulse - before:.6f},{buffer.pts * 1e-9:.9f}", file=out)
+            before = pulse
+    pipeline.set_state(Gst.State.NULL)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    Gst.init(None)
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    cases = itertools.product([1, 2], ["dead", "alive"], MOTIONS, LIGHTS)
+    for number, (seed, kind, motion, light) in enumerate(cases):
+        fps, bpm = RATES[number % 3], 42 + number * 37 % 150
+        amplitude = 0 if kind == "dead" else 0.3 + 0.1 * (number % 6)
+        record(
+            f"pulsetestsrc bpm={bpm} pulse-amplitude={amplitude} motion={motion} light={light} "
+            f"noise={1 + number % 3} seed={10 + seed} num-buffers={SECONDS * fps} "
+            f"! video/x-raw,framerate={fps}/1",
+            folder / f"{kind}-{motion}-{light}-{bpm}-{seed}.csv")
+
+
+if __name__ == "__main__":
+    main()
