@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::chirp;
 use super::confidence::{Features, confidence};
 use super::filter::{BandPass, detrend};
+use super::folded::is_folded;
 use super::likelihood::Likelihood;
 use super::resample::{Integral, RATE, Sample};
 use super::spectrum::Spectrum;
@@ -232,6 +233,7 @@ impl Estimator {
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
         let tracked = self.tracker.update(&likelihood, duration, elapsed);
         let peak = wave.peak(tracked.rate);
+        let trusted = peak.is_some_and(|f| !is_folded(&wave.derivative, f, frame_rate));
         let rate = peak.unwrap_or(tracked.rate);
         let best = likelihood.rates.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let features = Features {
@@ -248,7 +250,7 @@ impl Estimator {
         Some(Reading {
             bpm: bpm.clamp(self.config.min_bpm, self.config.max_bpm),
             snr: features.snr,
-            confidence: if peak.is_some() { confidence(&features) } else { 0.0 },
+            confidence: if trusted { confidence(&features) } else { 0.0 },
             features,
         })
     }

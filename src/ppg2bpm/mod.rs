@@ -10,6 +10,7 @@ pub mod confidence;
 pub mod estimator;
 pub mod faces;
 pub mod filter;
+pub mod folded;
 mod imp;
 pub mod likelihood;
 pub mod resample;

@@ -1,0 +1,61 @@
+//! Flicker that a camera and a network fold into the band.
+//!
+//! Lamps flicker at twice the mains frequency, which a camera's frame rate folds to a line above
+//! the band of the pulse. A network that is driven hard by it adds the line's second and third
+//! harmonics, and the frame rate folds those once more: they may come to lie anywhere, sharp and
+//! steady as no pulse is.
+
+use super::spectrum::Spectrum;
+
+/// Where such lines are looked for, in Hz: above the harmonics of a pulse.
+const ABOVE: f64 = 5.0;
+/// A harmonic has at most a ninth of its line's power (that of a square wave, third to first);
+/// what resampling takes away from a line near half the frame rate is allowed for.
+const STRONGER: f64 = 3.0;
+/// Half the width of a line in units of one over the duration.
+const HALF_WIDTH: f64 = 0.75;
+
+/// Whether the line at `rate` Hz in the spectrum of the wave's rate of change, taken at
+/// `frame_rate` frames a second, is a folded harmonic of a stronger one.
+pub fn is_folded(derivative: &Spectrum, rate: f64, frame_rate: f64) -> bool {
+    let width = HALF_WIDTH / derivative.duration();
+    let power = |f: f64| {
+        let bins = derivative.bins(f - width, f + width);
+        derivative.power()[bins].iter().copied().fold(0.0, f64::max)
+    };
+    let Some(line) = derivative.peak(ABOVE, frame_rate / 2.0) else { return false };
+    power(line) > STRONGER * power(rate)
+        && [2.0, 3.0].iter().any(|h| (folded(h * line, frame_rate) - rate).abs() < width)
+}
+
+/// Where `f` Hz appears at `frame_rate` frames a second.
+fn folded(f: f64, frame_rate: f64) -> f64 {
+    (f - (f / frame_rate).round() * frame_rate).abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::resample::RATE;
+    use super::*;
+    use std::f64::consts::TAU;
+
+    fn spectrum(lines: &[(f64, f64)]) -> Spectrum {
+        let value = |t: f64| lines.iter().map(|(f, a)| a * (TAU * f * t).sin()).sum::<f64>();
+        let wave: Vec<f64> = (0..300).map(|i| value(i as f64 / RATE)).collect();
+        Spectrum::new(&wave)
+    }
+
+    #[test]
+    fn a_third_harmonic_is_recognised_where_it_folds_to() {
+        // 3 × 10.25 = 30.75 Hz appears at 0.75.
+        assert!(is_folded(&spectrum(&[(10.25, 1.0), (0.75, 0.3)]), 0.75, 30.0));
+        // 2 × 12.9 = 25.8 Hz appears at 1.2 at 27 frames/s.
+        assert!(is_folded(&spectrum(&[(12.9, 1.0), (1.2, 0.3)]), 1.2, 27.0));
+    }
+
+    #[test]
+    fn a_pulse_beside_flicker_is_none() {
+        assert!(!is_folded(&spectrum(&[(10.25, 1.0), (1.2, 0.3)]), 1.2, 30.0));
+        assert!(!is_folded(&spectrum(&[(10.25, 1.0), (0.75, 1.0)]), 0.75, 30.0));
+    }
+}
