@@ -204,3 +204,15 @@ fn formats_that_can_not_be_handled_are_not_negotiated() {
         assert!(error.to_string().contains("can't handle caps"), "{format}: {error}");
     }
 }
+
+#[test]
+fn an_element_without_its_neighbour_warns_once_and_lets_everything_pass() {
+    let source = "videotestsrc num-buffers=40 ! video/x-raw,format=I420,width=64,height=48";
+    for (element, missing) in [("hrnetinfer", "facecrop"), ("ppg2bpm", "hrnetinfer")] {
+        let run = play(&format!("{source} ! {element}"));
+        assert_eq!(run.frames.len(), 40);
+        assert_eq!(run.messages, []);
+        let [warning] = &run.warnings[..] else { panic!("{:?}", run.warnings) };
+        assert!(warning.contains(missing), "{warning}");
+    }
+}

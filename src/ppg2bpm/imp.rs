@@ -68,6 +68,7 @@ struct State {
     timeline: Timeline,
     estimates: Cadence,
     messages: Cadence,
+    warned_no_meta: bool,
 }
 
 impl State {
@@ -77,12 +78,14 @@ impl State {
             timeline: Timeline::default(),
             estimates: Cadence::default(),
             messages: Cadence::default(),
+            warned_no_meta: false,
         }
     }
 
     /// Forgets all faces.
     fn reset(&mut self, settings: &Settings, timeline: Timeline) {
-        *self = State { timeline, ..State::new(settings) };
+        let warned_no_meta = self.warned_no_meta;
+        *self = State { timeline, warned_no_meta, ..State::new(settings) };
     }
 }
 
@@ -109,15 +112,28 @@ impl Ppg2Bpm {
     /// Takes in one buffer; returns the message that is due.
     fn process(&self, buffer: &mut gst::BufferRef) -> Option<HeartRateMessage> {
         let settings = self.settings();
-        let mut meta = HeartRateMeta::read(buffer).unwrap_or_default();
+        let read = HeartRateMeta::read(buffer);
+        let no_meta = read.is_none();
+        let mut meta = read.unwrap_or_default();
         let segment = self.obj().segment().downcast::<gst::ClockTime>().ok();
         let mut guard = self.state.lock().unwrap();
         let state = guard.as_mut()?;
         let moment = state.timeline.moment(buffer.pts(), segment.as_ref());
         let untimed = state.timeline.take_warning();
+        let no_meta = no_meta && !std::mem::replace(&mut state.warned_no_meta, true);
         let due = self.update(state, &settings, &moment, &mut meta);
         let message = due.then(|| message(state, buffer.pts(), segment.as_ref(), &meta));
         drop(guard);
+        self.warn(untimed, no_meta);
+        if !meta.faces.is_empty() {
+            meta.write(buffer);
+            write_regions(buffer, &meta.faces);
+        }
+        message.filter(|_| settings.post_messages).flatten()
+    }
+
+    /// Posts the warnings of one buffer.
+    fn warn(&self, untimed: bool, no_meta: bool) {
         if untimed {
             gst::element_imp_warning!(
                 self,
@@ -125,11 +141,13 @@ impl Ppg2Bpm {
                 ("Buffers without timestamps: counting frames by the caps' framerate, if any")
             );
         }
-        if !meta.faces.is_empty() {
-            meta.write(buffer);
-            write_regions(buffer, &meta.faces);
+        if no_meta {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Failed,
+                ("Buffers without HeartRateMeta: put hrnetinfer upstream of ppg2bpm")
+            );
         }
-        message.filter(|_| settings.post_messages).flatten()
     }
 
     /// Brings the faces up to date and fills in `meta`; whether a message is due.
