@@ -67,10 +67,6 @@ impl Reasons {
         self.0 == 0
     }
 
-    pub fn union(self, other: Reasons) -> Reasons {
-        Reasons(self.0 | other.0)
-    }
-
     pub fn iter(self) -> impl Iterator<Item = Reason> {
         Reason::ALL.into_iter().filter(move |r| self.contains(*r))
     }

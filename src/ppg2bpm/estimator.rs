@@ -117,13 +117,6 @@ impl Estimator {
         }
     }
 
-    /// Forgets all samples and the rate.
-    pub fn reset(&mut self) {
-        self.restart();
-        self.tracker.reset();
-        self.last = None;
-    }
-
     /// Changes what a reading needs to be trusted.
     pub fn set_min_confidence(&mut self, min_confidence: f64) {
         self.config.min_confidence = min_confidence;

@@ -128,11 +128,6 @@ impl Faces {
         self.faces.get(&id)
     }
 
-    /// Ids of the faces that are seen.
-    pub fn seen(&self) -> impl Iterator<Item = (u32, &Face)> {
-        self.faces.iter().filter(|(_, f)| !f.lost).map(|(id, f)| (*id, f))
-    }
-
     /// Faces and their last rectangles that were lost since the last call and have not come back.
     pub fn take_lost(&mut self) -> BTreeMap<u32, [f64; 4]> {
         std::mem::take(&mut self.lost)

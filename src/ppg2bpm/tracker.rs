@@ -69,11 +69,6 @@ impl Tracker {
         &self.rates
     }
 
-    /// Forgets everything.
-    pub fn reset(&mut self) {
-        self.belief.clear();
-    }
-
     /// Takes in a window of `duration` seconds, `elapsed` seconds after the one before.
     /// `likelihood` is for [`Tracker::rates`].
     pub fn update(&mut self, likelihood: &Likelihood, duration: f64, elapsed: f64) -> Tracked {

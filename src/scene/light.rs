@@ -180,15 +180,6 @@ impl Light {
         self.level.steps(depth, 1.0 / seconds, 0.1, rng);
     }
 
-    /// Whether it never changes.
-    pub fn is_steady(&self) -> bool {
-        let shining = self.shine > 0.0 && !self.shimmer.is_zero();
-        self.level.is_zero()
-            && self.colours.iter().all(Signal::is_zero)
-            && self.shade.is_none()
-            && !shining
-    }
-
     /// Light at `t` seconds on a face whose place of rest is (x, y) and `face_width` pixels wide.
     pub fn at(&self, t: f64, x: f64, y: f64, face_width: f64) -> Illumination {
         let level = 1.0 + self.level.at(t);

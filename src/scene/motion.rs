@@ -103,10 +103,6 @@ impl Path {
         path
     }
 
-    pub fn is_still(&self) -> bool {
-        [&self.x, &self.y, &self.angle, &self.ln_scale].iter().all(|s| s.is_zero())
-    }
-
     /// Displacement at `t` seconds.
     pub fn at(&self, t: f64) -> Offset {
         Offset {
