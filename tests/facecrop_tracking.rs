@@ -22,7 +22,7 @@ const FACE: [f64; 4] = [75.8, 64.5, 86.4, 107.6];
 
 impl Portrait {
     fn load() -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/scene/astronaut.png");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/scene/collins.png");
         let file = std::fs::File::open(path).expect("the portrait ships with the project");
         let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
         let mut rgb = vec![0; reader.output_buffer_size().unwrap()];

@@ -6,7 +6,7 @@ use crate::scene::backdrop::{self, FloatImage};
 use crate::scene::camera::FrameNoise;
 use crate::scene::light::{Illumination, Light};
 use crate::scene::motion::{self, Offset, Path, Strength};
-use crate::scene::portrait::{Tint, portrait};
+use crate::scene::portrait::{Sitter, Tint, portrait};
 use crate::scene::pulse::{Pulse, Rate};
 use crate::scene::render::{BLOOD_COLOUR, Expression, Layer, Pose};
 use crate::scene::texture::Texture;
@@ -188,7 +188,7 @@ impl Picture {
 impl Face {
     /// Face `i`: in its place side by side with the others, mirrored and of another skin.
     fn new(rng: &mut fastrand::Rng, options: &Options, i: usize) -> Face {
-        let mut texture = portrait(rng.u64(..), TINTS[i % TINTS.len()]);
+        let mut texture = portrait(Sitter::Collins, rng.u64(..), TINTS[i % TINTS.len()]);
         if i % 2 == 1 {
             texture.flip();
         }

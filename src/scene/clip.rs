@@ -4,12 +4,13 @@ use serde::Serialize;
 
 use super::backdrop::{self, FloatImage};
 use super::camera::Camera;
-use super::codec::Codec;
-use super::light::{self, Light};
-use super::motion::Strength;
+use super::compression::Compression;
+use super::light::Light;
+use super::motion::{Strength, Turning};
+use super::occlusion::{self, Hand};
 use super::pulse::Pulse;
 use super::recipe::{self, Moment};
-pub use super::recipe::{Set, Subject};
+pub use super::recipe::{Length, Set, Subject, View};
 use super::render::{self, BLOOD_COLOUR, Expression, Layer, Pose};
 use super::signal::Signal;
 use super::texture::Texture;
@@ -27,8 +28,13 @@ pub struct Attributes {
     pub light: &'static str,
     /// Grey levels a pixel.
     pub noise: f64,
-    /// Quantiser step of the codec, grey levels; 0 without codec.
-    pub codec: f64,
+    /// Name of the codec that the frames go through; `none` without.
+    pub codec: &'static str,
+    /// Its rate; 0 without codec and for MJPEG.
+    pub kbit_s: u32,
+    /// What hides a part of the face.
+    pub occlusion: &'static str,
+    pub talks: bool,
     /// Peak modulation of green on mean skin, fraction; 0 in negative clips.
     pub amplitude: f64,
     pub fps: f64,
@@ -45,13 +51,14 @@ pub struct Attributes {
 /// A clip, ready to be rendered. Frame 0 is the one before the first pair.
 pub struct Clip {
     pub attributes: Attributes,
+    /// What the rendered frames must go through.
+    pub compression: Option<Compression>,
     moments: Vec<Moment>,
     /// Crop of frame i and of frame i − 1 in the pair that ends with frame i, in canvas pixels.
     crops: Vec<PixelRect>,
     face: Option<Face>,
     light: Light,
     camera: Camera,
-    codec: Option<Codec>,
     canvas: FloatImage,
     picture: FloatImage,
     /// Place of rest and width of the face, canvas pixels.
@@ -65,46 +72,61 @@ struct Face {
     /// Amplitude in R, G, B.
     blood: [f64; 3],
     talk: Signal,
+    turning: Turning,
+    /// Where the light on the face comes from.
+    side: [f32; 2],
+    hand: Option<Hand>,
     /// Seconds between blinks, and where in between time 0 is.
     blink: (f64, f64),
 }
 
 impl Clip {
-    /// Draws the clip of `seed`: `pairs` pairs of frames.
-    pub fn new(seed: u64, set: Set, pairs: usize) -> Clip {
+    /// Draws the clip of `seed`.
+    pub fn new(seed: u64, set: Set, view: View, length: Length) -> Clip {
         let salt = if set == Set::Training { 0 } else { 0x7661_6c69_6400_0000 };
         let rng = &mut fastrand::Rng::with_seed(seed ^ salt);
         let subject = recipe::random_subject(rng, set);
-        let recipe::Timing { fps, uneven, moments } = recipe::random_timing(rng, pairs + 1);
+        let recipe::Timing { fps, uneven, moments } = recipe::random_timing(rng, length);
         let (texture, skin_tone) = recipe::random_texture(rng, subject, set);
-        let (motion, kind) = (Strength::random(rng), light::Kind::random(rng));
-        let framing = recipe::random_framing(rng, set, motion, texture.as_ref(), &moments);
-        let recipe::Framing { poses, crops, size, face_width } = framing;
         let pulse = recipe::random_pulse(rng, subject);
+        let (motion, kind) = (Strength::random(rng), recipe::random_light(rng, pulse.is_some()));
+        let framing = recipe::random_framing(rng, (set, view), motion, texture.as_ref(), &moments);
+        let recipe::Framing { poses, crops, size, face_width } = framing;
         let base = recipe::random_base(rng, skin_tone);
         let light = Light::random(rng, kind, base);
         let camera = recipe::random_camera(rng);
-        let (step, codec) = recipe::random_codec(rng);
         let canvas = backdrop::random(rng, size.0, size.1);
-        let attributes = Attributes {
+        let compression = Compression::random(rng);
+        let occlusion = occlusion::Kind::random(rng);
+        let mut attributes = Attributes {
             seed,
             subject,
             skin_tone,
             motion: motion.name(),
             light: kind.name(),
             noise: camera.noise as f64,
-            codec: step,
+            codec: compression.map_or("none", |c| c.codec.name()),
+            kbit_s: compression.map_or(0, |c| c.kbit_s(size.0 * size.1, fps)),
+            occlusion: if texture.is_some() { occlusion.name() } else { "none" },
+            talks: false,
             amplitude: pulse.as_ref().map_or(0.0, |p| p.1),
             fps,
             uneven,
             face_width,
-            bpm: pulse.as_ref().map_or(0.0, |p| p.0.bpm(moments[pairs / 2].taken)),
+            bpm: pulse.as_ref().map_or(0.0, |p| p.0.bpm(moments[moments.len() / 2].taken)),
             negative: pulse.is_none(),
         };
         let rest = (poses[0].x, poses[0].y, face_width);
-        let face = texture.map(|texture| Face::random(rng, texture, poses, pulse));
+        let face = texture.map(|mut texture| {
+            occlusion.wear(&mut texture, rng);
+            let mut face = Face::random(rng, texture, poses, pulse);
+            face.turning = Turning::random(rng, motion);
+            face.hand = (occlusion == occlusion::Kind::Hand).then(|| face.random_hand(rng));
+            face
+        });
+        attributes.talks = face.as_ref().is_some_and(|f| !f.talk.is_zero());
         let picture = canvas.clone();
-        Clip { attributes, moments, crops, face, light, camera, codec, canvas, picture, rest }
+        Clip { attributes, compression, moments, crops, face, light, camera, canvas, picture, rest }
     }
 
     /// Pairs of frames.
@@ -137,6 +159,11 @@ impl Clip {
         self.pulse().map_or(0.0, |p| p.bpm(self.moments[frame].taken))
     }
 
+    /// Pulse wave `t` seconds after frame 0's timestamp; 0 in negative clips.
+    pub fn wave_at(&self, t: f64) -> f64 {
+        self.pulse().map_or(0.0, |p| p.wave(self.moments[0].stamped + t))
+    }
+
     /// Change of the wave per second in the middle of the pair that ends with `frame`, from 1.
     pub fn label(&self, frame: usize) -> f64 {
         let middle = 0.5 * (self.moments[frame - 1].taken + self.moments[frame].taken);
@@ -147,7 +174,7 @@ impl Clip {
         self.face.as_ref()?.pulse.as_ref()
     }
 
-    /// Renders `frame` as packed RGB. Frames must be asked for in order: the codec remembers.
+    /// Renders `frame` as packed RGB, not compressed.
     pub fn render(&mut self, frame: usize, out: &mut Vec<u8>) {
         let t = self.moments[frame].taken;
         let (w, h) = self.size();
@@ -158,12 +185,13 @@ impl Clip {
             let expression = face.expression(t, light.shine);
             let layer = Layer::new(&face.texture, &face.poses[frame], expression, (w, h));
             render::draw(&mut self.picture, &layer);
+            if let Some(hand) = &face.hand {
+                let pose = &face.poses[frame];
+                hand.draw(&mut self.picture, t, pose.x, pose.y, width);
+            }
         }
         light.apply(&mut self.picture);
         self.camera.take(&mut self.picture, frame as u64, out);
-        if let Some(codec) = &mut self.codec {
-            codec.pass(out, w, h);
-        }
     }
 }
 
@@ -179,12 +207,21 @@ impl Face {
         let strongest = blood.iter().copied().fold(0.0, f64::max);
         blood.iter_mut().for_each(|v| *v *= amplitude.unwrap_or(0.0) / strongest);
         let mut talk = Signal::default();
-        if chance(rng, 0.2) {
+        if chance(rng, 0.3) {
             talk.noise(uniform(rng, 0.2, 1.0), uniform(rng, 3.0, 9.0), rng);
             talk.noise(0.4, 0.5, rng);
         }
         let blink = (uniform(rng, 1.5, 8.0), rng.f64());
-        Face { texture, poses, pulse, blood, talk, blink }
+        let side = [uniform(rng, -0.8, 0.8) as f32, uniform(rng, -0.8, 0.2) as f32];
+        let turning = Turning::default();
+        Face { texture, poses, pulse, blood, talk, turning, side, hand: None, blink }
+    }
+
+    /// A hand, in half of the cases of about the face's colour.
+    fn random_hand(&self, rng: &mut fastrand::Rng) -> Hand {
+        let [x, y, w, h] = self.texture.face.map(|v| v as usize);
+        let cheek = self.texture.texels[(y + 3 * h / 5) * self.texture.width + x + w / 4];
+        Hand::random(rng, [cheek[0], cheek[1], cheek[2]])
     }
 
     fn expression(&self, t: f64, shine: f32) -> Expression {
@@ -197,6 +234,8 @@ impl Face {
             mouth: self.talk.at(t).clamp(0.0, 1.0) as f32,
             lids: lids as f32,
             shine,
+            turn: self.turning.at(t),
+            side: self.side,
         }
     }
 }
@@ -216,7 +255,7 @@ mod tests {
     #[test]
     fn clips_repeat_and_the_sets_differ() {
         let first = |seed, set| {
-            let mut clip = Clip::new(seed, set, 3);
+            let mut clip = Clip::new(seed, set, View::Crops, Length::Pairs(3));
             let mut rgb = Vec::new();
             clip.render(0, &mut rgb);
             (rgb, serde_json::to_string(&clip.attributes).unwrap())
@@ -229,13 +268,14 @@ mod tests {
 
     #[test]
     fn shares_are_as_documented() {
-        let clips: Vec<Attributes> =
-            (0..300).map(|seed| Clip::new(seed, Set::Training, 2).attributes).collect();
+        let clips: Vec<Attributes> = (0..300)
+            .map(|seed| Clip::new(seed, Set::Training, View::Crops, Length::Pairs(2)).attributes)
+            .collect();
         let share = |f: &dyn Fn(&Attributes) -> bool| {
             clips.iter().filter(|a| f(a)).count() as f64 / clips.len() as f64
         };
-        assert!((0.07..0.18).contains(&share(&|a| a.negative)));
-        assert!((0.35..0.55).contains(&share(&|a| a.subject == Subject::Portrait)));
+        assert!((0.11..0.23).contains(&share(&|a| a.negative)));
+        assert!((0.32..0.48).contains(&share(&|a| a.subject == Subject::Portrait)));
         for tone in 1..=6 {
             assert!((0.08..0.26).contains(&share(&|a| a.skin_tone == tone)), "{tone}");
         }
@@ -250,9 +290,9 @@ mod tests {
     fn the_pulse_is_in_the_picture() {
         let mut seen = 0;
         for seed in 0..200 {
-            let mut clip = Clip::new(seed, Set::Training, 60);
+            let mut clip = Clip::new(seed, Set::Training, View::Crops, Length::Pairs(60));
             let a = clip.attributes.clone();
-            let calm = a.motion == "none" && a.light == "steady" && a.codec == 0.0;
+            let calm = a.motion == "none" && a.light == "steady" && a.occlusion == "none";
             if a.negative || !calm || !clip.face.as_ref().unwrap().talk.is_zero() {
                 continue;
             }

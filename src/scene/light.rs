@@ -110,6 +110,11 @@ impl Kind {
         }
     }
 
+    /// What could be taken for a pulse where there is none.
+    pub fn deceptive(rng: &mut fastrand::Rng) -> Kind {
+        [Kind::Flicker, Kind::Periodic, Kind::Steps, Kind::Shade][rng.usize(..4)]
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Kind::Steady => "steady",

@@ -1,7 +1,7 @@
 //! Synthetic faces with a known pulse: what `pulsetestsrc` shows and what the network learns from.
 //!
 //! Everything is a pure function of a seed and of the time in seconds, so that a picture can be
-//! asked for at any moment and in any order. Only the stand-in for a video codec has a memory.
+//! asked for at any moment and in any order.
 //!
 //! | file | what it makes |
 //! |---|---|
@@ -13,7 +13,9 @@
 //! | [`portrait`], [`procedural`] | the two kinds of faces |
 //! | [`backdrop`] | what stands behind a face |
 //! | [`render`] | a face under a light, in float |
-//! | [`camera`], [`codec`] | noise, rounding, compression |
+//! | [`occlusion`] | what hides a part of a face |
+//! | [`camera`] | noise, rounding |
+//! | [`compression`] | which encoder a clip goes through |
 //! | [`tracker`] | the face box as a detector and a tracker would give it |
 //! | [`recipe`] | what training clips are made of, and how often |
 //! | [`clip`] | one training clip, everything drawn from one seed |
@@ -21,9 +23,10 @@
 pub mod backdrop;
 pub mod camera;
 pub mod clip;
-pub mod codec;
+pub mod compression;
 pub mod light;
 pub mod motion;
+pub mod occlusion;
 pub mod portrait;
 pub mod procedural;
 pub mod pulse;

@@ -114,6 +114,34 @@ impl Path {
     }
 }
 
+/// Turning to the sides and nodding of one head.
+#[derive(Clone, Debug, Default)]
+pub struct Turning {
+    axes: [Signal; 2],
+}
+
+impl Turning {
+    /// A head that moves by a face width turns by some 3 radians, if it could.
+    pub fn random(rng: &mut fastrand::Rng, strength: Strength) -> Turning {
+        let mut turning = Turning::default();
+        let size = 3.0 * strength.amplitude();
+        if size == 0.0 {
+            return turning;
+        }
+        for (axis, share) in turning.axes.iter_mut().zip([1.0, 0.6]) {
+            let amplitude = size * share * log_uniform(rng, 0.5, 1.6);
+            axis.sines(amplitude, 2, 0.03, 0.5, rng);
+            axis.noise(0.25 * amplitude, uniform(rng, 1.0, 4.0), rng);
+        }
+        turning
+    }
+
+    /// Radians to the side and down at `t` seconds.
+    pub fn at(&self, t: f64) -> [f32; 2] {
+        [0, 1].map(|i| self.axes[i].at(t).clamp(-0.4, 0.4) as f32)
+    }
+}
+
 /// Place on the way across the picture and back, 0..1, 4 s each way.
 pub fn carry(t: f64) -> f64 {
     1.0 - (t.rem_euclid(8.0) / 4.0 - 1.0).abs()

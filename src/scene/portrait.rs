@@ -1,17 +1,77 @@
-//! The face of a real portrait: NASA's official portrait of astronaut Eileen Collins (S93-33371,
-//! in the public domain), head and shoulders.
+//! The faces of real portraits, head and shoulders. Both are works of the United States' government
+//! and in the public domain: NASA's of astronaut Eileen Collins (S93-33371), and the Navy's of
+//! Commodore Grace Hopper, which is never trained on.
 
 use super::backdrop::Grain;
 use super::smoothstep;
 use super::texture::{ALPHA, BLOOD, EYES, MOUTH, SHINE, Texel, Texture};
 
-static PORTRAIT: &[u8] = include_bytes!("astronaut.png");
+/// Whose portrait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sitter {
+    Collins,
+    Hopper,
+}
 
-/// The detector's box on the portrait (UltraFace RFB-320).
-const FACE: [f32; 4] = [75.0, 63.0, 92.0, 113.0];
+/// Centre x, y and half-axes, in texels.
+type Ellipse = [f32; 4];
 
-/// Ellipse of the face's skin: centre x, y and half-axes.
-const SKIN: [f32; 4] = [121.0, 126.0, 49.0, 64.0];
+/// Where things are on a portrait.
+struct Map {
+    picture: &'static [u8],
+    /// The detector's box (UltraFace RFB-320).
+    face: [f32; 4],
+    /// The face's skin, and what is tinted as face, as head, and within that not as hair.
+    skin: Ellipse,
+    tinted: Ellipse,
+    head: Ellipse,
+    bare: Ellipse,
+    /// Eyes and mouth with what surrounds them and has no pulse; and what moves of them.
+    still: [Ellipse; 3],
+    eyes: [Ellipse; 2],
+    mouth: Ellipse,
+    /// Forehead and bridge of the nose.
+    shiny: [Ellipse; 2],
+    /// A place whose colour a lid has.
+    lid: (usize, usize),
+}
+
+static COLLINS: Map = Map {
+    picture: include_bytes!("collins.png"),
+    face: [75.0, 63.0, 92.0, 113.0],
+    skin: [121.0, 126.0, 49.0, 64.0],
+    tinted: [121.0, 131.0, 56.0, 74.0],
+    head: [122.0, 88.0, 84.0, 84.0],
+    bare: [121.0, 135.0, 46.0, 52.0],
+    still: [[97.0, 100.0, 15.0, 9.0], [145.0, 103.0, 15.0, 9.0], [120.0, 146.0, 20.0, 8.0]],
+    eyes: [[97.0, 100.0, 11.0, 4.5], [145.0, 103.0, 11.0, 4.5]],
+    mouth: [120.0, 146.0, 17.0, 6.0],
+    shiny: [[121.0, 88.0, 30.0, 14.0], [124.0, 122.0, 6.0, 16.0]],
+    lid: (97, 88),
+};
+
+static HOPPER: Map = Map {
+    picture: include_bytes!("hopper.png"),
+    face: [61.0, 92.0, 139.0, 153.0],
+    skin: [129.0, 172.0, 66.0, 82.0],
+    tinted: [129.0, 178.0, 84.0, 100.0],
+    head: [129.0, 178.0, 92.0, 86.0],
+    bare: [129.0, 172.0, 70.0, 84.0],
+    still: [[99.0, 142.0, 20.0, 13.0], [162.0, 140.0, 20.0, 13.0], [133.0, 207.0, 28.0, 10.0]],
+    eyes: [[99.0, 142.0, 12.0, 5.5], [162.0, 140.0, 12.0, 5.5]],
+    mouth: [133.0, 208.0, 23.0, 7.0],
+    shiny: [[130.0, 112.0, 36.0, 10.0], [133.0, 168.0, 8.0, 16.0]],
+    lid: (129, 113),
+};
+
+impl Sitter {
+    fn map(self) -> &'static Map {
+        match self {
+            Sitter::Collins => &COLLINS,
+            Sitter::Hopper => &HOPPER,
+        }
+    }
+}
 
 /// Factors on the portrait's colours.
 #[derive(Clone, Copy, Debug)]
@@ -26,26 +86,27 @@ impl Default for Tint {
     }
 }
 
-/// Draws the portrait as a texture. `seed` chooses the perfusion map.
-pub fn portrait(seed: u64, tint: Tint) -> Texture {
-    let (width, height, pixels) = decode();
-    let skin: Vec<f32> = pixels.iter().map(|&p| skin_colour(p)).collect();
-    let coverage = bust(width, height, &pixels);
+/// Draws a portrait as a texture. `seed` chooses the perfusion map.
+pub fn portrait(sitter: Sitter, seed: u64, tint: Tint) -> Texture {
+    let map = sitter.map();
+    let Picture { width, height, colours, alpha } = decode(map.picture);
+    let skin: Vec<f32> = colours.iter().map(|&p| skin_colour(p)).collect();
+    let coverage = alpha.unwrap_or_else(|| bust(width, height, &colours));
     let grain = Grain::new(&mut fastrand::Rng::with_seed(seed));
-    let mut texture = Texture::new(width, height, FACE);
+    let mut texture = Texture::new(width, height, map.face);
     texture.for_each(|x, y, texel| {
         let i = y as usize * width + x as usize;
-        *texel = portrait_texel(pixels[i], skin[i], x, y, coverage[i], &grain);
+        *texel = map.texel(colours[i], skin[i], x, y, coverage[i], &grain);
     });
-    recolour(&mut texture, &skin, tint);
-    let lid = texture.texels[88 * width + 97];
+    recolour(&mut texture, map, &skin, tint);
+    let lid = texture.texels[map.lid.1 * width + map.lid.0];
     texture.lid = [lid[0], lid[1], lid[2]];
     texture.finish();
     texture
 }
 
 /// Tints face and neck, eyes and teeth less, and the hair around them.
-fn recolour(texture: &mut Texture, skin: &[f32], tint: Tint) {
+fn recolour(texture: &mut Texture, map: &Map, skin: &[f32], tint: Tint) {
     let width = texture.width;
     let mean = |x: usize, y: usize| -> f32 {
         let rows = y.saturating_sub(2)..(y + 3).min(skin.len() / width);
@@ -54,57 +115,66 @@ fn recolour(texture: &mut Texture, skin: &[f32], tint: Tint) {
     };
     texture.for_each(|x, y, texel| {
         let colour = smoothstep(0.1, 0.9, mean(x as usize, y as usize));
-        let face = colour * ellipse([121.0, 131.0, 56.0, 74.0], 0.8, x, y);
-        let head = ellipse([122.0, 88.0, 84.0, 84.0], 0.85, x, y);
-        let hair = head * (1.0 - face) * (1.0 - ellipse([121.0, 135.0, 46.0, 52.0], 0.9, x, y));
+        let face = colour * ellipse(map.tinted, 0.8, x, y);
+        let head = ellipse(map.head, 0.85, x, y);
+        let hair = head * (1.0 - face) * (1.0 - ellipse(map.bare, 0.9, x, y));
         for (value, (s, h)) in texel.iter_mut().zip(tint.skin.into_iter().zip(tint.hair)) {
             *value *= 1.0 + face * (s - 1.0) + hair * (h - 1.0);
         }
     });
 }
 
-/// Decodes the embedded picture into grey levels.
-fn decode() -> (usize, usize, Vec<[f32; 3]>) {
-    let decoder = png::Decoder::new(std::io::Cursor::new(PORTRAIT));
+/// A decoded picture: grey levels, and coverage where the file has it.
+struct Picture {
+    width: usize,
+    height: usize,
+    colours: Vec<[f32; 3]>,
+    alpha: Option<Vec<f32>>,
+}
+
+/// Decodes an embedded picture, RGB or RGBA.
+fn decode(file: &[u8]) -> Picture {
+    let decoder = png::Decoder::new(std::io::Cursor::new(file));
     let mut reader = decoder.read_info().expect("the embedded portrait is a PNG");
     let size = reader.output_buffer_size().expect("the embedded portrait is small");
     let mut bytes = vec![0; size];
     let info = reader.next_frame(&mut bytes).expect("the embedded portrait is whole");
-    let pixels = bytes.chunks_exact(3).map(|p| [p[0], p[1], p[2]].map(f32::from)).collect();
-    (info.width as usize, info.height as usize, pixels)
+    let step = info.color_type.samples();
+    let pixels = bytes.chunks_exact(step);
+    let colours = pixels.clone().map(|p| [p[0], p[1], p[2]].map(f32::from)).collect();
+    let alpha = (step == 4).then(|| pixels.map(|p| f32::from(p[3]) / 255.0).collect());
+    Picture { width: info.width as usize, height: info.height as usize, colours, alpha }
 }
 
-fn portrait_texel(rgb: [f32; 3], skin: f32, x: f32, y: f32, coverage: f32, grain: &Grain) -> Texel {
-    let mut texel: Texel = [0.0; 8];
-    (0..3).for_each(|c| texel[c] = rgb[c] * coverage);
-    texel[ALPHA] = coverage;
-    // Cheeks and forehead pulse most; the map varies smoothly by about a third.
-    let perfusion = 1.0 + 0.35 * grain.cloud(x / 24.0, y / 24.0);
-    let skin = skin * ellipse(SKIN, 0.8, x, y) * features(x, y);
-    texel[BLOOD] = perfusion * skin;
-    texel[SHINE] = skin
-        * (ellipse([121.0, 88.0, 30.0, 14.0], 0.0, x, y)
-            + ellipse([124.0, 122.0, 6.0, 16.0], 0.0, x, y));
-    texel[MOUTH] = ellipse([120.0, 146.0, 17.0, 6.0], 0.3, x, y);
-    texel[EYES] = ellipse([97.0, 100.0, 11.0, 4.5], 0.5, x, y).max(ellipse(
-        [145.0, 103.0, 11.0, 4.5],
-        0.5,
-        x,
-        y,
-    ));
-    texel
+impl Map {
+    fn texel(
+        &self,
+        rgb: [f32; 3],
+        skin: f32,
+        x: f32,
+        y: f32,
+        coverage: f32,
+        grain: &Grain,
+    ) -> Texel {
+        let mut texel: Texel = [0.0; 8];
+        (0..3).for_each(|c| texel[c] = rgb[c] * coverage);
+        texel[ALPHA] = coverage;
+        // Cheeks and forehead pulse most; the map varies smoothly by about a third.
+        let perfusion = 1.0 + 0.35 * grain.cloud(x / 24.0, y / 24.0);
+        let moving: f32 = self.still.iter().map(|&p| 1.0 - ellipse(p, 0.7, x, y)).product();
+        let skin = skin * ellipse(self.skin, 0.8, x, y) * moving;
+        texel[BLOOD] = perfusion * skin;
+        texel[SHINE] = skin * self.shiny.iter().map(|&p| ellipse(p, 0.0, x, y)).sum::<f32>();
+        texel[MOUTH] = ellipse(self.mouth, 0.3, x, y);
+        texel[EYES] = self.eyes.iter().map(|&p| ellipse(p, 0.5, x, y)).fold(0.0, f32::max);
+        texel
+    }
 }
 
-/// 1 inside the ellipse (centre, half-axes), 0 outside, falling from `edge` of its radius on.
-fn ellipse([cx, cy, rx, ry]: [f32; 4], edge: f32, x: f32, y: f32) -> f32 {
+/// 1 inside the ellipse, 0 outside, falling from `edge` of its radius on.
+fn ellipse([cx, cy, rx, ry]: Ellipse, edge: f32, x: f32, y: f32) -> f32 {
     let r = (((x - cx) / rx).powi(2) + ((y - cy) / ry).powi(2)).sqrt();
     1.0 - smoothstep(edge, 1.0, r)
-}
-
-/// 0 on eyes and teeth, 1 elsewhere.
-fn features(x: f32, y: f32) -> f32 {
-    let places = [[97.0, 100.0, 15.0, 9.0], [145.0, 103.0, 15.0, 9.0], [120.0, 146.0, 20.0, 8.0]];
-    places.iter().map(|&p| 1.0 - ellipse(p, 0.7, x, y)).product()
 }
 
 /// How much a colour is skin, by chrominance (Chai and Ngan 1999: Cb 77..127, Cr 133..173), with

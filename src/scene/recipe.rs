@@ -4,9 +4,9 @@
 use serde::Serialize;
 
 use super::camera::Camera;
-use super::codec::Codec;
+use super::light;
 use super::motion::{Path, Strength};
-use super::portrait::{Tint, portrait};
+use super::portrait::{Sitter, Tint, portrait};
 use super::procedural::{Look, SKIN_TONES, Shapes};
 use super::pulse::{Pulse, random_bpm};
 use super::render::Pose;
@@ -15,8 +15,8 @@ use super::tracker::Tracker;
 use super::{chance, log_uniform, uniform};
 use crate::facecrop::area::{PixelRect, crop_rect};
 
-/// Which clips are drawn. The two sets share no seed; validation has drawn faces only, of wider
-/// proportions, moving in another way.
+/// Which clips are drawn. The two sets share no seed and no portrait; the drawn faces of validation
+/// have wider proportions, and all of them move in another way.
 pub type Set = Shapes;
 
 /// What is seen.
@@ -59,9 +59,10 @@ pub struct Framing {
 }
 
 pub fn random_subject(rng: &mut fastrand::Rng, set: Set) -> Subject {
+    let portraits = if set == Set::Training { 0.4 } else { 0.3 };
     match rng.f64() {
         u if u < 0.03 => Subject::Wall,
-        u if u < 0.48 && set == Set::Training => Subject::Portrait,
+        u if u < 0.03 + portraits => Subject::Portrait,
         _ => Subject::Procedural,
     }
 }
@@ -80,11 +81,12 @@ pub fn random_texture(
         }
         Subject::Portrait => {
             let tone = rng.usize(1..=6);
-            // The portrait's own skin is of type II.
+            // The portraits' own skin is of type II.
             let skin = std::array::from_fn(|c| SKIN_TONES[tone - 1][c] / SKIN_TONES[1][c]);
             let shade = uniform(rng, 0.2, 1.1);
             let hair = std::array::from_fn(|_| (shade * uniform(rng, 0.9, 1.1)) as f32);
-            let mut texture = portrait(rng.u64(..), Tint { skin, hair });
+            let sitter = if set == Set::Training { Sitter::Collins } else { Sitter::Hopper };
+            let mut texture = portrait(sitter, rng.u64(..), Tint { skin, hair });
             if rng.bool() {
                 texture.flip();
             }
@@ -93,10 +95,22 @@ pub fn random_texture(
     }
 }
 
-/// `n` frame times.
-pub fn random_timing(rng: &mut fastrand::Rng, n: usize) -> Timing {
+/// How long a clip is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Length {
+    /// Pairs of frames.
+    Pairs(usize),
+    Seconds(f64),
+}
+
+/// Frame times: one more than there are pairs.
+pub fn random_timing(rng: &mut fastrand::Rng, length: Length) -> Timing {
     let rates = [15.0, 20.0, 24.0, 25.0, 30_000.0 / 1001.0, 30.0, 30.0, 30.0, 50.0, 60.0];
     let fps = rates[rng.usize(..rates.len())];
+    let n = 1 + match length {
+        Length::Pairs(pairs) => pairs,
+        Length::Seconds(seconds) => (seconds * fps).round() as usize,
+    };
     let jitter = if chance(rng, 0.3) { uniform(rng, 0.02, 0.3) / fps } else { 0.0 };
     let missing = if chance(rng, 0.2) { log_uniform(rng, 0.01, 0.12) } else { 0.0 };
     let error = if chance(rng, 0.15) { uniform(rng, 0.0, 0.1) / fps } else { 0.0 };
@@ -113,21 +127,34 @@ pub fn random_timing(rng: &mut fastrand::Rng, n: usize) -> Timing {
     Timing { fps, uneven: jitter + missing + error > 0.0, moments }
 }
 
-/// A pulse and its amplitude (a fraction of green); an eleventh of the faces and all walls have
-/// none.
+/// A pulse and its amplitude (a fraction of green); one in seven faces and all walls have none.
 pub fn random_pulse(rng: &mut fastrand::Rng, subject: Subject) -> Option<(Pulse, f64)> {
-    if subject == Subject::Wall || chance(rng, 0.09) {
+    if subject == Subject::Wall || chance(rng, 0.14) {
         return None;
     }
     let bpm = random_bpm(rng);
     Some((Pulse::random(rng, bpm), log_uniform(rng, 0.0018, 0.018)))
 }
 
+/// The light; what has no pulse gets more of the kinds that look like one.
+pub fn random_light(rng: &mut fastrand::Rng, alive: bool) -> light::Kind {
+    if !alive && rng.bool() { light::Kind::deceptive(rng) } else { light::Kind::random(rng) }
+}
+
+/// What a clip's pictures show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// As much as the crops need: for tensors.
+    Crops,
+    /// The whole picture of a camera, width and height in pixels: for videos.
+    Frame(usize, usize),
+}
+
 /// Movement and crops. Small faces are frequent: they are what wide views give, and they cost
 /// little.
 pub fn random_framing(
     rng: &mut fastrand::Rng,
-    set: Set,
+    (set, view): (Set, View),
     motion: Strength,
     texture: Option<&Texture>,
     moments: &[Moment],
@@ -139,9 +166,21 @@ pub fn random_framing(
     };
     let texture_width = texture.map_or(1.0, |t| t.face[2] as f64);
     let mut poses = random_poses(rng, &path, moments, face_width, texture_width);
-    let (crops, origin, size) = random_crops(rng, texture, moments, &poses, face_width);
+    let (crops, origin, size) = match view {
+        View::Crops => random_crops(rng, texture, moments, &poses, face_width),
+        View::Frame(w, h) => (Vec::new(), random_origin(rng, (w, h), face_width), (w, h)),
+    };
     poses.iter_mut().for_each(|p| (p.x, p.y) = (p.x - origin.0, p.y - origin.1));
     Framing { poses, crops, size, face_width }
+}
+
+/// The picture's corner as seen from a face that is in its middle third or so.
+fn random_origin(rng: &mut fastrand::Rng, (w, h): (usize, usize), face_width: f64) -> (f64, f64) {
+    let mut place = |size: usize, margin: f64| {
+        let free = (size as f64 / 2.0 - margin * face_width).max(0.0);
+        -(size as f64 / 2.0 + free * uniform(rng, -0.6, 0.6))
+    };
+    (place(w, 0.75), place(h, 0.85))
 }
 
 /// Poses in the pixels of an endless picture around (0, 0).
@@ -201,8 +240,10 @@ fn random_crops(
     let top = crops.iter().map(|r| r.y).min().unwrap_or(0);
     let right = crops.iter().map(|r| r.x + r.w).max().unwrap_or(1);
     let bottom = crops.iter().map(|r| r.y + r.h).max().unwrap_or(1);
+    // Encoders want even sizes, packed rows of RGB multiples of four.
+    let size = ((right - left).next_multiple_of(4), (bottom - top).next_multiple_of(4));
     crops.iter_mut().for_each(|r| (r.x, r.y) = (r.x - left, r.y - top));
-    (crops, (left as f64 - middle.0, top as f64 - middle.1), (right - left, bottom - top))
+    (crops, (left as f64 - middle.0, top as f64 - middle.1), size)
 }
 
 /// Where along one side of a picture a face is: one in twelve so close to an edge that the crop,
@@ -233,14 +274,4 @@ pub fn random_camera(rng: &mut fastrand::Rng) -> Camera {
         noise: log_uniform(rng, 0.3, 3.0) as f32,
         seed: rng.u64(..),
     }
-}
-
-/// A third of the clips are compressed; two fifths of these frame by frame.
-pub fn random_codec(rng: &mut fastrand::Rng) -> (f64, Option<Codec>) {
-    if !chance(rng, 1.0 / 3.0) {
-        return (0.0, None);
-    }
-    let step = log_uniform(rng, 1.5, 10.0);
-    let intra_every = if chance(rng, 0.4) { 1 } else { rng.u32(12..250) };
-    (step, Some(Codec::new(step as f32, intra_every)))
 }

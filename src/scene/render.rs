@@ -38,6 +38,10 @@ pub struct Expression {
     pub lids: f32,
     /// Grey levels of the reflected light on the shiny places. It carries no pulse.
     pub shine: f32,
+    /// The head turned to the side and nodding, radians, small.
+    pub turn: [f32; 2],
+    /// Where the light comes from, as seen from the face: how much its shading changes with a turn.
+    pub side: [f32; 2],
 }
 
 /// A rectangle of the picture that is drawn: columns and rows.
@@ -160,7 +164,8 @@ impl<'a> Layer<'a> {
         let (du, dv) = (fixed(self.map.cos), fixed(-self.map.sin));
         let walk = Walk { u: fixed(u), v: fixed(v), du, dv };
         let row = &mut row[3 * (from - start)..3 * (to - start)];
-        if self.face.mouth == 0.0 && self.face.lids == 0.0 {
+        let rests = self.face.mouth == 0.0 && self.face.lids == 0.0 && self.face.turn == [0.0; 2];
+        if rests {
             draw_row::<false>(row, walk, self.texture, &self.face);
         } else {
             draw_row::<true>(row, walk, self.texture, &self.face);
@@ -187,7 +192,37 @@ fn fixed(v: f64) -> i64 {
     (v * 4_294_967_296.0).round() as i64
 }
 
-/// Draws the pixels along one walk. Without `EXPRESSIVE` mouth and lids rest.
+/// A head that turns: its front moves across its outline, and its shading stays with the light.
+struct Turned {
+    /// Centre and half-axes of the head, texels.
+    centre: [f32; 2],
+    axes: [f32; 2],
+    turn: [f32; 2],
+    side: [f32; 2],
+}
+
+impl Turned {
+    fn new(texture: &Texture, face: &Expression) -> Turned {
+        let [x, y, w, h] = texture.face;
+        let centre = [x + w / 2.0, y + h / 2.0];
+        Turned { centre, axes: [0.6 * w, 0.68 * h], turn: face.turn, side: face.side }
+    }
+
+    /// Where the texel at (u, v) comes from, and the factor of its light. A point of a sphere at
+    /// r of its radius moves by the angle times √(1 − r²); the bulge 1 − r² is as good and smooth.
+    #[inline(always)]
+    fn at(&self, u: i64, v: i64) -> (i64, i64, f32) {
+        let texels = |x: i64| (x >> 16) as f32 / 65536.0;
+        let x = (texels(u) - self.centre[0]) / self.axes[0];
+        let y = (texels(v) - self.centre[1]) / self.axes[1];
+        let bulge = (1.0 - x * x - y * y).max(0.0);
+        let moved = |i: usize| ((self.turn[i] * self.axes[i] * bulge) * 65536.0) as i64;
+        let shading = self.turn[0] * (self.side[0] - x) + self.turn[1] * (self.side[1] - y);
+        (u + (moved(0) << 16), v + (moved(1) << 16), 1.0 + bulge * shading)
+    }
+}
+
+/// Draws the pixels along one walk. Without `EXPRESSIVE` mouth, lids and head rest.
 fn draw_row<const EXPRESSIVE: bool>(
     row: &mut [f32],
     walk: Walk,
@@ -199,8 +234,10 @@ fn draw_row<const EXPRESSIVE: bool>(
     let [r, g, b] = face.blood;
     let blood = [r, g, b, 0.0];
     let (mut u, mut v) = (walk.u, walk.v);
+    let turned = Turned::new(texture, face);
     for pixel in row.chunks_exact_mut(3) {
-        let texel = sample(texture, u, v);
+        let (from_u, from_v, light) = if EXPRESSIVE { turned.at(u, v) } else { (u, v, 1.0) };
+        let texel = sample(texture, from_u, from_v);
         (u, v) = (u + walk.du, v + walk.dv);
         if texel[ALPHA] == 0.0 {
             continue;
@@ -209,7 +246,8 @@ fn draw_row<const EXPRESSIVE: bool>(
         if EXPRESSIVE {
             let closed = texel[EYES] * face.lids;
             let dark = 1.0 - 0.75 * texel[MOUTH] * face.mouth;
-            (0..4).for_each(|c| colour[c] = (colour[c] + closed * (lid[c] - colour[c])) * dark);
+            let factor = dark * light;
+            (0..4).for_each(|c| colour[c] = (colour[c] + closed * (lid[c] - colour[c])) * factor);
         }
         let shine = texel[SHINE] * face.shine;
         let behind = 1.0 - texel[ALPHA];
@@ -239,10 +277,10 @@ fn sample(texture: &Texture, u: i64, v: i64) -> Texel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::portrait::{Tint, portrait};
+    use crate::scene::portrait::{Sitter, Tint, portrait};
 
     fn picture(pose: &Pose, face: &Expression) -> FloatImage {
-        let texture = portrait(1, Tint::default());
+        let texture = portrait(Sitter::Collins, 1, Tint::default());
         let mut image = FloatImage::new(400, 400);
         image.data.fill(200.0);
         draw(&mut image, &Layer::new(&texture, pose, *face, (400, 400)));
@@ -271,12 +309,31 @@ mod tests {
         assert!((square / weighted - 0.01).abs() < 5e-4, "{}", square / weighted);
         assert!((4000..9000).contains(&skin), "{skin}");
         // Outside the face box: unchanged.
-        let [x, y, w, h] = pose.face_box(&portrait(1, Tint::default()));
+        let [x, y, w, h] = pose.face_box(&portrait(Sitter::Collins, 1, Tint::default()));
         for (i, (a, b)) in rest.data.iter().zip(&beat.data).enumerate() {
             let (px, py) = ((i / 3 % 400) as f64, (i / 1200) as f64);
             let inside = px > x - 6.0 && px < x + w + 6.0 && py > y - 6.0 && py < y + h + 16.0;
             assert!(inside || a == b, "{px} {py}");
         }
+    }
+
+    /// Turned by 0.2 rad, the tip of the nose moves by 0.2 of the head's half-axis and the outline
+    /// stays.
+    #[test]
+    fn a_turned_head_keeps_its_outline() {
+        let pose = Pose { x: 200.0, y: 200.0, scale: 1.0, angle: 0.0 };
+        let front = picture(&pose, &Expression::default());
+        let turned = picture(&pose, &Expression { turn: [0.2, 0.0], ..Default::default() });
+        let [_, _, w, _] = portrait(Sitter::Collins, 1, Tint::default()).face;
+        // What was 0.12 face widths right of the middle is in the middle now.
+        let moved = (0.2 * 0.6 * w).round() as usize;
+        let row = |image: &FloatImage, x: usize| image.row(200)[3 * x..3 * x + 30].to_vec();
+        let (a, b) = (row(&front, 195 + moved), row(&turned, 195));
+        let error = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).sum::<f32>() / 30.0;
+        let still = a.iter().zip(row(&front, 195)).map(|(a, b)| (a - b).abs()).sum::<f32>() / 30.0;
+        assert!(error < 0.5 * still, "{error} {still}");
+        assert_eq!(front.row(100)[..300], turned.row(100)[..300]);
+        assert_eq!(front.row(330), turned.row(330));
     }
 
     #[test]
@@ -290,6 +347,7 @@ mod tests {
                 angle: 0.3 * f,
             };
             picture(&pose, &Expression::default());
+            picture(&pose, &Expression { turn: [0.4, -0.4], ..Default::default() });
         }
     }
 

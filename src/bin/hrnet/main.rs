@@ -4,6 +4,8 @@ mod prepare;
 mod score;
 mod shard;
 mod signal;
+mod transcode;
+mod videos;
 mod wave_csv;
 
 use std::process::ExitCode;

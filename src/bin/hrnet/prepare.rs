@@ -8,9 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use gstheartrate::facecrop::area::{PackedRgb, area_average};
 use gstheartrate::hrnetinfer::contract::Contract;
 use gstheartrate::hrnetinfer::maps::{MotionState, appearance_map, motion_map};
-use gstheartrate::scene::clip::{Attributes, Clip, Set};
+use gstheartrate::scene::clip::{Attributes, Clip, Length, Set, View};
 
 use crate::shard::{self, Tensor, half};
+use crate::transcode::Frames;
+use crate::videos;
 
 /// Clips in a file.
 const CLIPS: usize = 50;
@@ -36,12 +38,34 @@ pub struct Options {
     /// Clips to check with: other seeds, drawn faces of wider proportions, other motion.
     #[arg(long)]
     val: bool,
+    /// Writes videos of 640 × 480 with their ground truth, in the layout that `hrnet evaluate`
+    /// reads, instead of tensors
+    #[arg(long)]
+    videos: bool,
+    /// Seconds of a video.
+    #[arg(long, default_value_t = 20.0, value_parser = seconds, requires = "videos")]
+    seconds: f64,
     /// Threads that render.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
     threads: u32,
     /// Also writes a picture of the clips' crops, for looking at.
     #[arg(long, value_name = "PNG")]
     sheet: Option<PathBuf>,
+}
+
+impl Options {
+    fn set(&self) -> Set {
+        if self.val { Set::Validation } else { Set::Training }
+    }
+
+    fn seed(&self, clip: usize) -> u64 {
+        self.seed.wrapping_add(clip as u64)
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_string())?;
+    (1.0..=3600.0).contains(&value).then_some(value).ok_or("must be from 1 to 3600".into())
 }
 
 /// The tensors of one clip as bytes, with its description.
@@ -63,10 +87,16 @@ pub fn run(options: &Options) -> Result<(), String> {
     let Options { out, .. } = options;
     std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
     let total = options.synthetic as usize;
+    if options.videos {
+        let length = Length::Seconds(options.seconds);
+        let write = |i| videos::write(out, options.seed(i), options.set(), length);
+        return parallel(options.threads, total, write).map(drop);
+    }
     let mut samples = Vec::new();
     for (number, first) in (0..total).step_by(CLIPS).enumerate() {
         let count = CLIPS.min(total - first);
-        let mut clips = render_clips(options, first, count);
+        let render = |i| render_clip(options, options.seed(first + i));
+        let mut clips = parallel(options.threads, count, render)?;
         let path = out.join(format!("shard-{number:05}.safetensors"));
         samples.extend(clips.iter_mut().map(|c| std::mem::take(&mut c.samples)));
         write_shard(options, &path, clips).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -78,20 +108,27 @@ pub fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// Renders clips `first`.. on all threads, in order.
-fn render_clips(options: &Options, first: usize, count: usize) -> Vec<ClipTensors> {
+/// `work` for 0..`count` on all threads; the results in order, or the first error.
+fn parallel<T: Send>(
+    threads: u32,
+    count: usize,
+    work: impl Fn(usize) -> Result<T, String> + Sync,
+) -> Result<Vec<T>, String> {
     let next = AtomicUsize::new(0);
-    let done: Mutex<BTreeMap<usize, ClipTensors>> = Mutex::default();
+    let done: Mutex<BTreeMap<usize, Result<T, String>>> = Mutex::default();
     std::thread::scope(|scope| {
-        for _ in 0..options.threads {
+        for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     if i >= count {
                         break;
                     }
-                    let clip = render_clip(options, options.seed.wrapping_add((first + i) as u64));
-                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(i, clip);
+                    let result = work(i);
+                    if result.is_err() {
+                        next.store(count, Ordering::Relaxed);
+                    }
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(i, result);
                 }
             });
         }
@@ -100,21 +137,21 @@ fn render_clips(options: &Options, first: usize, count: usize) -> Vec<ClipTensor
 }
 
 /// Renders one clip and makes its network inputs.
-fn render_clip(options: &Options, seed: u64) -> ClipTensors {
-    let set = if options.val { Set::Validation } else { Set::Training };
+fn render_clip(options: &Options, seed: u64) -> Result<ClipTensors, String> {
     let (size, pairs) = (options.size as usize, options.frames as usize);
-    let mut clip = Clip::new(seed, set, pairs);
+    let mut clip = Clip::new(seed, options.set(), View::Crops, Length::Pairs(pairs));
+    let mut tensors = ClipTensors::new(clip.attributes.clone());
+    let mut frames = Frames::new(&mut clip)?;
     let contract = Contract::default();
     let mut state = MotionState::default();
-    let values = 3 * size * size;
     let (mut current, mut previous) = (Vec::new(), Vec::new());
     let (mut crop, mut last_crop) = (Vec::new(), Vec::new());
-    let mut map = vec![0.0; values];
-    let mut tensors = ClipTensors::new(clip.attributes.clone());
-    clip.render(0, &mut previous);
+    let mut map = vec![0.0; 3 * size * size];
+    frames.read(&mut previous)?;
     for frame in 1..=pairs {
+        frames.read(&mut current)?;
+        let clip = frames.clip();
         let rect = clip.crop(frame);
-        clip.render(frame, &mut current);
         if frame == 1 || rect != clip.crop(frame - 1) {
             // Both frames of a pair are cropped with one rectangle.
             area_average(&packed(&previous, clip.size()), rect, size, &mut last_crop);
@@ -125,14 +162,14 @@ fn render_clip(options: &Options, seed: u64) -> ClipTensors {
         tensors.motion.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
         appearance_map(&contract, &crop, &mut map);
         tensors.appearance.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
-        tensors.push_truth(&clip, frame, interval);
+        tensors.push_truth(clip, frame, interval);
         if frame == 1 || frame == pairs / 2 || frame == pairs {
             tensors.samples.push(crop.clone());
         }
         std::mem::swap(&mut current, &mut previous);
         std::mem::swap(&mut crop, &mut last_crop);
     }
-    tensors
+    Ok(tensors)
 }
 
 fn packed(data: &[u8], (width, height): (usize, usize)) -> PackedRgb<'_> {
