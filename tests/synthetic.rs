@@ -1,0 +1,101 @@
+//! `hrnet prepare --videos`: synthetic clips as files that any player shows.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use gst::prelude::*;
+
+/// A folder of this test's own, empty.
+fn folder(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("hrnet-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    path
+}
+
+fn prepare(out: &Path, options: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hrnet"))
+        .args(["prepare", "--out"])
+        .arg(out)
+        .args(options)
+        .output()
+        .unwrap()
+}
+
+/// Timestamps of all frames of a file, ns.
+fn times(file: &Path) -> Vec<u64> {
+    gst::init().unwrap();
+    let launch = format!(
+        "filesrc location={} ! decodebin ! videoconvert ! video/x-raw,format=RGB,width=640,\
+         height=480 ! appsink name=sink sync=false",
+        file.display()
+    );
+    let pipeline = gst::parse::launch(&launch).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let sink = pipeline.by_name("sink").and_downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let frames = std::iter::from_fn(|| sink.pull_sample().ok());
+    let times = frames.map(|s| s.buffer().unwrap().pts().unwrap().nseconds()).collect();
+    pipeline.set_state(gst::State::Null).unwrap();
+    times
+}
+
+#[test]
+fn every_clip_is_a_whole_video_with_its_truth() {
+    let out = folder("videos");
+    let options = ["--synthetic", "10", "--videos", "--seconds", "2", "--val", "--seed", "500000"];
+    let output = prepare(&out, &options);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut codecs = std::collections::BTreeSet::new();
+    for seed in 500_000..500_010 {
+        let clip = out.join(format!("val-{seed}"));
+        let attributes = std::fs::read_to_string(clip.join("attributes.json")).unwrap();
+        let attributes: serde_json::Value = serde_json::from_str(&attributes).unwrap();
+        codecs.insert(attributes["codec"].as_str().unwrap().to_owned());
+        let times = times(&clip.join("video.mkv"));
+        let fps = attributes["fps"].as_f64().unwrap();
+        assert_eq!(times.len(), 1 + (2.0 * fps).round() as usize, "{attributes}");
+        assert!(times[0] < 1_000_000_000 && times.is_sorted_by(|a, b| a < b), "{attributes}");
+        let length = (times[times.len() - 1] - times[0]) as f64 * 1e-9;
+        assert!((1.8..3.0).contains(&length), "{length} {attributes}");
+        let truth = std::fs::read_to_string(clip.join("ground_truth.csv")).unwrap();
+        let rows: Vec<(f64, f64)> = truth
+            .lines()
+            .skip(1)
+            .map(|row| row.split_once(',').unwrap())
+            .map(|(time, wave)| (time.parse().unwrap(), wave.parse().unwrap()))
+            .collect();
+        assert!(truth.starts_with("Time,PulseWaveform\n0.000000,"));
+        assert!(rows[rows.len() - 1].0 + 0.002 >= length, "{attributes}");
+        let alive = rows.iter().any(|row| row.1 != 0.0);
+        assert_eq!(alive, attributes["negative"] == false, "{attributes}");
+    }
+    assert!(codecs.len() >= 3, "{codecs:?}");
+    std::fs::remove_dir_all(&out).unwrap();
+}
+
+/// Encoders look at no clock and run on one thread: the same seed gives the same shard.
+#[test]
+fn shards_repeat_bit_for_bit_through_every_codec() {
+    let (a, b) = (folder("shards-a"), folder("shards-b"));
+    for out in [&a, &b] {
+        let output = prepare(out, &["--synthetic", "6", "--frames", "12", "--seed", "12577"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let read = |out: &Path| std::fs::read(out.join("shard-00000.safetensors")).unwrap();
+    let shard = read(&a);
+    for codec in ["none", "h264", "h265", "vp8", "vp9", "mjpeg"] {
+        let entry = format!("\\\"codec\\\":\\\"{codec}\\\"");
+        let found = shard.windows(entry.len()).any(|w| w == entry.as_bytes());
+        assert!(found, "no clip of codec {codec}");
+    }
+    assert!(shard == read(&b), "two runs differ");
+    [a, b].iter().for_each(|out| std::fs::remove_dir_all(out).unwrap());
+}
+
+#[test]
+fn a_folder_that_cant_be_made_is_an_error() {
+    let output = prepare(Path::new("/dev/null/out"), &["--synthetic", "1", "--videos"]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.starts_with("hrnet: /dev/null/out: "), "{error}");
+    assert_eq!(error.lines().count(), 1);
+}
