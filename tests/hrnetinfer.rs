@@ -84,6 +84,42 @@ fn samples_are_the_networks_in_every_layout_size_and_batch() {
     }
 }
 
+/// Every third frame's appearance serves for three, unless the rectangle moves or the face is new.
+#[test]
+fn the_appearance_branch_runs_once_in_so_many_frames() {
+    let launch = format!(
+        "hrnetinfer model={} contract=\"contract,appearance_every=(int)3\"",
+        model("green-nchw-36.onnx")
+    );
+    let mut h = harness(&launch, CAPS);
+    let mut look = |id, shade: f32, x| {
+        let mut crop = crop(id, 36, [shade; 3], Some([shade; 3]));
+        crop.rect[0] = x;
+        // Of still frames the sample is the mean of the appearance.
+        (run(&mut h, vec![crop]).faces[0].ppg.unwrap() * 100.0).round()
+    };
+    let seen: Vec<f64> = (1..=7).map(|i| look(1, i as f32 / 10.0, 0.1)).collect();
+    assert_eq!(seen, [10.0, 10.0, 10.0, 40.0, 40.0, 40.0, 70.0]);
+    assert_eq!([look(1, 0.8, 0.2), look(1, 0.9, 0.2), look(2, 0.5, 0.2)], [80.0, 80.0, 50.0]);
+}
+
+#[test]
+fn branches_run_one_by_one_give_what_the_whole_network_gives() {
+    let samples = |contract: &str| {
+        let mut h = harness(&format!("hrnetinfer contract=\"contract,{contract}\""), CAPS);
+        let frame = |i: usize| {
+            let (now, before) = (0.5 + 0.01 * (i % 3) as f32, 0.5 + 0.01 * ((i + 1) % 3) as f32);
+            let crops = [1, 2].map(|id| crop(id, 36, [now, 0.3, 0.2], Some([before, 0.31, 0.2])));
+            run(&mut h, crops.to_vec()).faces.iter().map(|f| f.ppg.unwrap()).collect::<Vec<_>>()
+        };
+        // One frame: each later one would see an older appearance.
+        (0..1).flat_map(frame).collect::<Vec<_>>()
+    };
+    let (whole, parts) = (samples("appearance_every=(int)1"), samples("appearance_every=(int)2"));
+    assert!(whole.iter().any(|v| v.abs() > 1e-3), "{whole:?}");
+    whole.iter().zip(&parts).for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{a} {b}"));
+}
+
 #[test]
 fn a_face_without_previous_frame_yields_no_sample_and_shifts_no_other() {
     let mut h = harness(&format!("hrnetinfer model={}", model("green-nchw-36.onnx")), CAPS);

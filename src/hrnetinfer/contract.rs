@@ -6,13 +6,20 @@
 //! | `hrnet.color` | `rgb`, `bgr` | `rgb` |
 //! | `hrnet.motion` | `rms TAU FLOOR CLAMP` (divide by a running RMS), `gain G CLAMP` (multiply) | `rms 2 0.0002 5` |
 //! | `hrnet.appearance` | `standardized` (per frame), `unit` (0..1), `byte` (0..255) | `standardized` |
+//! | `hrnet.appearance_every` | frames, 1..240, from one run of the appearance branch to the next | `1` |
 //! | `hrnet.output` | `derivative`, `pulse` | `derivative` |
 
 use std::fmt;
 
 /// The keys of a model file's metadata.
-pub const KEYS: [&str; 5] =
-    ["hrnet.contract", "hrnet.color", "hrnet.motion", "hrnet.appearance", "hrnet.output"];
+pub const KEYS: [&str; 6] = [
+    "hrnet.contract",
+    "hrnet.color",
+    "hrnet.motion",
+    "hrnet.appearance",
+    "hrnet.appearance_every",
+    "hrnet.output",
+];
 
 /// Order of the colour planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +55,9 @@ pub struct Contract {
     pub color: Color,
     pub motion: MotionScale,
     pub appearance: Appearance,
+    /// A face looks much the same for a while: its appearance branch may be run once in so many
+    /// frames, where the engine can.
+    pub appearance_every: u32,
     /// Whether the output is the derivative of the pulse wave rather than the wave.
     pub derivative: bool,
 }
@@ -58,6 +68,7 @@ impl Default for Contract {
             color: Color::Rgb,
             motion: MotionScale::RunningRms { tau: 2.0, floor: 2e-4, clamp: 5.0 },
             appearance: Appearance::Standardized,
+            appearance_every: 1,
             derivative: true,
         }
     }
@@ -96,6 +107,10 @@ impl Contract {
         let appearance = "standardized, unit or byte";
         if let Some(a) = read_key(&get, "hrnet.appearance", appearance, parse_appearance)? {
             contract.appearance = a;
+        }
+        let every = "a whole number from 1 to 240";
+        if let Some(n) = read_key(&get, "hrnet.appearance_every", every, parse_every)? {
+            contract.appearance_every = n;
         }
         if let Some(d) = read_key(&get, "hrnet.output", "derivative or pulse", parse_output)? {
             contract.derivative = d;
@@ -144,6 +159,10 @@ fn parse_appearance(value: &str) -> Option<Appearance> {
     }
 }
 
+fn parse_every(value: &str) -> Option<u32> {
+    value.parse().ok().filter(|n| (1..=240).contains(n))
+}
+
 fn parse_output(value: &str) -> Option<bool> {
     match value {
         "derivative" => Some(true),
@@ -162,6 +181,7 @@ mod tests {
             "hrnet.color" => Some("bgr"),
             "hrnet.motion" => Some("gain 3.5 2"),
             "hrnet.appearance" => Some("byte"),
+            "hrnet.appearance_every" => Some("8"),
             "hrnet.output" => Some("pulse"),
             _ => None,
         };
@@ -170,6 +190,7 @@ mod tests {
             color: Color::Bgr,
             motion: MotionScale::Gain { gain: 3.5, clamp: 2.0 },
             appearance: Appearance::Byte,
+            appearance_every: 8,
             derivative: false,
         };
         assert_eq!(Contract::read(get), Ok(expected));
@@ -184,6 +205,7 @@ mod tests {
             ("hrnet.motion", "rms 2 0 5"),
             ("hrnet.motion", "gain NaN 1"),
             ("hrnet.appearance", ""),
+            ("hrnet.appearance_every", "0"),
             ("hrnet.output", "bpm"),
         ] {
             let error = Contract::read(|k| (k == key).then(|| value.to_owned())).unwrap_err();

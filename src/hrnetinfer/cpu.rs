@@ -3,12 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use rten::{Dimension, Model, NodeId, RunOptions, ThreadPool, ValueOrView};
+use rten::{Dimension, Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
 use rten_tensor::NdTensorView;
 use rten_tensor::prelude::*;
 
 use super::contract::Contract;
-use super::engine::{Engine, EngineError, Network};
+use super::engine::{Attention, Engine, EngineError, Network};
 use super::maps;
 
 /// An ONNX network run by rten on one thread.
@@ -57,7 +57,39 @@ impl CpuEngine {
     /// Runs two blank pairs, so that a graph that can't run fails now.
     fn probe(&self) -> Result<(), EngineError> {
         let blank = vec![0.0; 2 * self.network.map_len()];
-        self.run(&blank, &blank).map(drop)
+        self.run(&blank, &blank)?;
+        if self.attends() {
+            let attention = self.attend(&blank[..self.network.map_len()])?;
+            self.run_attending(&blank[..self.network.map_len()], &attention)?;
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> Option<RunOptions> {
+        Some(RunOptions::default().with_thread_pool(Some(self.threads.clone())))
+    }
+
+    /// Runs the rest of the graph from `inputs` and appends `n` samples to `out`.
+    fn finish(
+        &self,
+        n: usize,
+        inputs: Vec<(NodeId, ValueOrView)>,
+        out: &mut Vec<f32>,
+    ) -> Result<(), EngineError> {
+        let [value] = guarded(EngineError::Run, || {
+            self.model
+                .run_n(inputs, [self.output], self.options())
+                .map_err(|e| EngineError::Run(e.to_string()))
+        })?;
+        let value = value.into_tensor::<f32>().ok_or_else(|| {
+            EngineError::Shape("the network's output is not of type float".to_owned())
+        })?;
+        if value.len() != n {
+            let found = format!("the network gives {} values for {n} pairs", value.len());
+            return Err(EngineError::Shape(found));
+        }
+        out.extend(value.iter());
+        Ok(())
     }
 
     /// The shape of `n` items in the network's layout.
@@ -80,23 +112,12 @@ impl CpuEngine {
         let shape = self.shape(n);
         let view = |data| ValueOrView::from(NdTensorView::from_data(shape, data));
         let inputs = vec![(self.inputs[0], view(motion)), (self.inputs[1], view(appearance))];
-        let options = RunOptions::default().with_thread_pool(Some(self.threads.clone()));
-        let [value] = guarded(EngineError::Run, || {
-            self.model
-                .run_n(inputs, [self.output], Some(options))
-                .map_err(|e| EngineError::Run(e.to_string()))
-        })?;
-        let value = value.into_tensor::<f32>().ok_or_else(|| {
-            EngineError::Shape("the network's output is not of type float".to_owned())
-        })?;
-        if value.len() != n {
-            let found = format!("the network gives {} values for {n} pairs", value.len());
-            return Err(EngineError::Shape(found));
-        }
-        out.extend(value.iter());
-        Ok(())
+        self.finish(n, inputs, out)
     }
 }
+
+/// What the appearance branch left in the graph: the attention masks.
+type Masks = Vec<(NodeId, Value)>;
 
 impl Engine for CpuEngine {
     fn network(&self) -> &Network {
@@ -124,6 +145,32 @@ impl Engine for CpuEngine {
         }
         out.truncate(n);
         Ok(out)
+    }
+
+    fn attends(&self) -> bool {
+        self.network.contract.appearance_every > 1 && self.batch.is_none()
+    }
+
+    fn attend(&self, appearance: &[f32]) -> Result<Attention, EngineError> {
+        let view = ValueOrView::from(NdTensorView::from_data(self.shape(1), appearance));
+        let masks: Masks = guarded(EngineError::Run, || {
+            self.model
+                .partial_run(vec![(self.inputs[1], view)], &[self.output], self.options())
+                .map_err(|e| EngineError::Run(e.to_string()))
+        })?;
+        Ok(Arc::new(masks))
+    }
+
+    fn run_attending(&self, motion: &[f32], attention: &Attention) -> Result<f32, EngineError> {
+        let Some(masks) = attention.downcast_ref::<Masks>() else {
+            return Err(EngineError::Run("got the attention of another engine".into()));
+        };
+        let view = ValueOrView::from(NdTensorView::from_data(self.shape(1), motion));
+        let mut inputs = vec![(self.inputs[0], view)];
+        inputs.extend(masks.iter().map(|(id, value)| (*id, value.as_view().into())));
+        let mut out = Vec::with_capacity(1);
+        self.finish(1, inputs, &mut out)?;
+        Ok(out[0])
     }
 }
 

@@ -1,6 +1,6 @@
 //! What runs a network: one small trait, one file a runtime.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{any::Any, fmt, path::Path, sync::Arc};
 
 use super::contract::Contract;
 use super::maps::Layout;
@@ -21,6 +21,9 @@ impl Network {
     }
 }
 
+/// What an engine keeps of a face's appearance.
+pub type Attention = Arc<dyn Any + Send + Sync>;
+
 /// A loaded network. `run` may be called from any thread; an engine that is bound to one thread
 /// keeps that to itself.
 pub trait Engine: Send + Sync {
@@ -29,6 +32,21 @@ pub trait Engine: Send + Sync {
     /// Runs n pairs: `motion` and `appearance` hold n maps each in the network's layout. Returns n
     /// pulse samples.
     fn run(&self, motion: &[f32], appearance: &[f32]) -> Result<Vec<f32>, EngineError>;
+
+    /// Whether the branches run one by one; else only [`Engine::run`] may be called.
+    fn attends(&self) -> bool {
+        false
+    }
+
+    /// Runs the appearance branch alone, on one map.
+    fn attend(&self, _appearance: &[f32]) -> Result<Attention, EngineError> {
+        Err(EngineError::Run("can't run its appearance branch alone".into()))
+    }
+
+    /// Runs one motion map with what [`Engine::attend`] gave; the pulse sample.
+    fn run_attending(&self, _motion: &[f32], _: &Attention) -> Result<f32, EngineError> {
+        Err(EngineError::Run("can't run its motion branch alone".into()))
+    }
 }
 
 /// Why a network can't be loaded or run.

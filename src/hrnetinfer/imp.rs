@@ -9,7 +9,7 @@ use gst_base::subclass::prelude::*;
 
 use super::Backend;
 use super::contract;
-use super::engine::{self, Engine, EngineError, Network};
+use super::engine::{self, Attention, Engine, EngineError, Network};
 use super::maps::{self, MotionState};
 use crate::meta::{Face, FaceCrop, FaceCropMeta, HeartRateMeta};
 
@@ -30,19 +30,41 @@ struct Settings {
 
 struct State {
     engine: Arc<dyn Engine>,
-    /// Motion scaling of the faces of the last frame, by id.
-    faces: HashMap<u32, MotionState>,
+    /// The faces of the last frame, by id.
+    faces: HashMap<u32, FaceState>,
     /// From the caps: what a pair without timestamps is taken to be apart.
     frame_interval: Option<gst::ClockTime>,
     warned_no_crops: bool,
     warned_no_time: bool,
 }
 
-/// A frame's network inputs, in the order of the faces that have a pair.
+/// What is kept of a face from frame to frame.
 #[derive(Default)]
-struct Batch {
+struct FaceState {
+    motion: MotionState,
+    /// What the engine made of the face's appearance some frames ago, within the same rectangle.
+    attention: Option<Attention>,
+    rect: [f64; 4],
+    frames: u32,
+}
+
+impl FaceState {
+    /// Forgets an attention that is too old, or was paid to another place.
+    fn refresh(&mut self, rect: [f64; 4], every: u32) {
+        self.frames += 1;
+        if self.rect != rect || self.frames >= every {
+            (self.attention, self.rect, self.frames) = (None, rect, 0);
+        }
+    }
+}
+
+/// One face's network inputs.
+struct Item {
+    id: u32,
     motion: Vec<f32>,
+    /// The appearance map; not made where there is an attention.
     appearance: Vec<f32>,
+    attention: Option<Attention>,
 }
 
 #[derive(Default)]
@@ -64,21 +86,23 @@ impl State {
 
     /// Makes the inputs of all faces that have a pair; says for each face the pair's interval, or
     /// `None` where it yields no sample. Forgets the faces that are not there.
-    fn prepare(&mut self, crops: &[FaceCrop]) -> (Batch, Vec<Option<gst::ClockTime>>) {
-        let mut batch = Batch::default();
-        let mut faces = HashMap::new();
+    fn prepare(&mut self, crops: &[FaceCrop]) -> (Vec<Item>, Vec<Option<gst::ClockTime>>) {
+        let (mut items, mut faces) = (Vec::new(), HashMap::new());
         let mut intervals = Vec::with_capacity(crops.len());
+        let every =
+            if self.engine.attends() { self.engine.network().contract.appearance_every } else { 1 };
         for crop in crops {
             let interval = self.interval(crop);
             if let Some(interval) = interval {
-                let mut motion = self.faces.remove(&crop.id).unwrap_or_default();
-                add_pair(self.engine.network(), &mut batch, crop, interval, &mut motion);
-                faces.insert(crop.id, motion);
+                let mut face = self.faces.remove(&crop.id).unwrap_or_default();
+                face.refresh(crop.rect, every);
+                items.extend(item(self.engine.network(), crop, interval, &mut face));
+                faces.insert(crop.id, face);
             }
             intervals.push(interval);
         }
         self.faces = faces;
-        (batch, intervals)
+        (items, intervals)
     }
 
     /// Time between the frames of the crop's pair, `None` without a pair or any idea of time.
@@ -93,33 +117,56 @@ impl State {
     }
 }
 
-/// Appends the two maps of `crop`, which has a previous crop, to `batch`.
-fn add_pair(
+/// The inputs of `crop`, if it has a previous crop.
+fn item(
     network: &Network,
-    batch: &mut Batch,
     crop: &FaceCrop,
     interval: gst::ClockTime,
-    state: &mut MotionState,
-) {
-    let Some(previous) = &crop.previous else { return };
+    face: &mut FaceState,
+) -> Option<Item> {
+    let previous = crop.previous.as_ref()?;
     let fit = |pixels: &[f32]| maps::resized(pixels, crop.size, network.size);
     let resized = (crop.size != network.size).then(|| (fit(&previous.pixels), fit(&crop.pixels)));
     let (previous, current) = match &resized {
         Some((previous, current)) => (&previous[..], &current[..]),
         None => (&previous.pixels[..], &crop.pixels[..]),
     };
-    let len = network.map_len();
-    let mut map = vec![0.0; len];
-    let append = |map: &[f32], tensor: &mut Vec<f32>| {
-        let start = tensor.len();
-        tensor.resize(start + len, 0.0);
-        network.layout.arrange(network.contract.color, map, &mut tensor[start..]);
+    let mut map = vec![0.0; network.map_len()];
+    let arranged = |map: &[f32]| {
+        let mut tensor = vec![0.0; map.len()];
+        network.layout.arrange(network.contract.color, map, &mut tensor);
+        tensor
     };
     let seconds = interval.nseconds() as f32 * 1e-9;
-    maps::motion_map(&network.contract, state, previous, current, seconds, &mut map);
-    append(&map, &mut batch.motion);
-    maps::appearance_map(&network.contract, current, &mut map);
-    append(&map, &mut batch.appearance);
+    maps::motion_map(&network.contract, &mut face.motion, previous, current, seconds, &mut map);
+    let motion = arranged(&map);
+    let attention = face.attention.clone();
+    let mut appearance = Vec::new();
+    if attention.is_none() {
+        maps::appearance_map(&network.contract, current, &mut map);
+        appearance = arranged(&map);
+    }
+    Some(Item { id: crop.id, motion, appearance, attention })
+}
+
+/// The pulse samples of `items`. What the engine made of an appearance is left in them.
+fn infer(engine: &dyn Engine, items: &mut [Item]) -> Result<Vec<f32>, EngineError> {
+    if !engine.attends() {
+        let all = |map: fn(&Item) -> &[f32]| items.iter().flat_map(map).copied().collect();
+        let (motion, appearance): (Vec<f32>, Vec<f32>) =
+            (all(|i| &i.motion), all(|i| &i.appearance));
+        return engine.run(&motion, &appearance);
+    }
+    let one = |item: &mut Item| {
+        let attention = match item.attention.take() {
+            Some(attention) => attention,
+            None => engine.attend(&item.appearance)?,
+        };
+        let sample = engine.run_attending(&item.motion, &attention);
+        item.attention = Some(attention);
+        sample
+    };
+    items.iter_mut().map(one).collect()
 }
 
 /// The public face of each crop, with its sample where there is one.
@@ -181,10 +228,21 @@ impl HrnetInfer {
     fn prepare(&self, crops: &[FaceCrop]) -> Option<Prepared> {
         let mut guard = self.state.lock().unwrap();
         let state = guard.as_mut()?;
-        let (batch, intervals) = state.prepare(crops);
+        let (items, intervals) = state.prepare(crops);
         let lacks_time = !state.warned_no_time && state.lacks_time(crops);
         state.warned_no_time |= lacks_time;
-        Some(Prepared { engine: state.engine.clone(), batch, intervals, lacks_time })
+        Some(Prepared { engine: state.engine.clone(), items, intervals, lacks_time })
+    }
+
+    /// Keeps what the engine made of the faces' appearances for the frames to come.
+    fn keep(&self, items: Vec<Item>) {
+        let mut guard = self.state.lock().unwrap();
+        let Some(state) = guard.as_mut() else { return };
+        for item in items {
+            if let Some(face) = state.faces.get_mut(&item.id) {
+                face.attention = item.attention;
+            }
+        }
     }
 
     /// Warns once that nothing upstream crops faces.
@@ -204,7 +262,7 @@ impl HrnetInfer {
 /// One frame's work.
 struct Prepared {
     engine: Arc<dyn Engine>,
-    batch: Batch,
+    items: Vec<Item>,
     intervals: Vec<Option<gst::ClockTime>>,
     lacks_time: bool,
 }
@@ -346,7 +404,7 @@ impl BaseTransformImpl for HrnetInfer {
             return Ok(gst::FlowSuccess::Ok);
         };
         let crops = meta.shared_faces();
-        let prepared = self.prepare(&crops).ok_or(gst::FlowError::Flushing)?;
+        let mut prepared = self.prepare(&crops).ok_or(gst::FlowError::Flushing)?;
         if prepared.lacks_time {
             gst::element_imp_warning!(
                 self,
@@ -354,12 +412,12 @@ impl BaseTransformImpl for HrnetInfer {
                 ("Buffers without timestamps and caps without a framerate: no pulse samples")
             );
         }
-        let Batch { motion, appearance } = &prepared.batch;
-        let samples = prepared.engine.run(motion, appearance).map_err(|error| {
+        let samples = infer(&*prepared.engine, &mut prepared.items).map_err(|error| {
             gst::element_imp_error!(self, gst::StreamError::Failed, ("The network {error}"));
             gst::FlowError::Error
         })?;
         gst::trace!(CAT, imp = self, "{} faces, {} samples", crops.len(), samples.len());
+        self.keep(std::mem::take(&mut prepared.items));
         let faces = faces(&crops, &prepared.intervals, samples);
         let derivative = prepared.engine.network().contract.derivative;
         HeartRateMeta { derivative, faces }.write(buf);
