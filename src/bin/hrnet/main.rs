@@ -1,9 +1,14 @@
 //! `hrnet`, the project's command line.
 
+mod dataset;
+mod layouts;
+mod media;
+mod picture;
 mod prepare;
 mod score;
 mod shard;
 mod signal;
+mod table;
 mod transcode;
 mod videos;
 mod wave_csv;
