@@ -1,10 +1,14 @@
 //! `hrnet`, the project's command line.
 
+mod clip_tensors;
 mod dataset;
 mod layouts;
 mod media;
+mod model;
+mod onnx;
 mod picture;
 mod prepare;
+mod recordings;
 mod score;
 mod shard;
 mod signal;
@@ -23,12 +27,14 @@ use clap::Parser;
 enum Command {
     Signal(signal::Args),
     Prepare(prepare::Options),
+    Model(model::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Signal(args) => signal::run(&args),
         Command::Prepare(options) => prepare::run(&options),
+        Command::Model(args) => model::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,4 +43,16 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The number `text`, from `low` to `high`.
+fn in_range(text: &str, low: f64, high: f64) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_string())?;
+    let message = || format!("must be from {low} to {high}");
+    (low..=high).contains(&value).then_some(value).ok_or_else(message)
+}
+
+/// Frames a second.
+fn frame_rate(text: &str) -> Result<f64, String> {
+    in_range(text, 1.0, 1000.0)
 }

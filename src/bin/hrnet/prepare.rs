@@ -6,23 +6,37 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use gstheartrate::facecrop::area::{PackedRgb, area_average};
-use gstheartrate::hrnetinfer::contract::Contract;
-use gstheartrate::hrnetinfer::maps::{MotionState, appearance_map, motion_map};
-use gstheartrate::scene::clip::{Attributes, Clip, Length, Set, View};
+use gstheartrate::hrnetinfer::maps::MotionState;
+use gstheartrate::scene::clip::{Clip, Length, Set, View};
 
-use crate::shard::{self, Tensor, half};
+use crate::clip_tensors::{ClipTensors, Truth, write_shard};
+use crate::dataset::{self, Layout};
+use crate::recordings;
 use crate::transcode::Frames;
 use crate::videos;
 
 /// Clips in a file.
 const CLIPS: usize = 50;
 
-/// Writes shards of training tensors.
+/// Write the tensors that training reads, of recordings or of synthetic clips.
 #[derive(clap::Args)]
 pub struct Options {
+    /// A data set with ground truth; see docs/hrnet.md for the layouts
+    #[arg(value_name = "DATASET", required_unless_present = "synthetic")]
+    dataset: Option<PathBuf>,
+    /// Layout of the data set
+    #[arg(long, value_enum, default_value_t)]
+    layout: Layout,
+    /// Frames a second of images without timestamps
+    #[arg(long, default_value_t = 30.0, value_parser = crate::frame_rate)]
+    fps: f64,
+    /// Takes the whole frame for the face: for data sets of crops
+    #[arg(long)]
+    whole_frame: bool,
     /// Number of synthetic clips to render.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    synthetic: u64,
+    #[arg(long, value_name = "N", conflicts_with = "dataset",
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    synthetic: Option<u64>,
     /// Folder for the shards; made if it is not there.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -64,29 +78,40 @@ impl Options {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number".to_string())?;
-    (1.0..=3600.0).contains(&value).then_some(value).ok_or("must be from 1 to 3600".into())
-}
-
-/// The tensors of one clip as bytes, with its description.
-struct ClipTensors {
-    motion: Vec<u8>,
-    appearance: Vec<u8>,
-    label: Vec<u8>,
-    wave: Vec<u8>,
-    time: Vec<u8>,
-    interval: Vec<u8>,
-    bpm: Vec<u8>,
-    attributes: Attributes,
-    /// First, middle and last crop, planar RGB, for the sheet.
-    samples: Vec<Vec<f32>>,
+    crate::in_range(text, 1.0, 3600.0)
 }
 
 /// Runs the command; the error names what failed.
 pub fn run(options: &Options) -> Result<(), String> {
-    let Options { out, .. } = options;
+    let out = &options.out;
     std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
-    let total = options.synthetic as usize;
+    match (&options.dataset, options.synthetic) {
+        (Some(dataset), _) => run_recordings(options, dataset),
+        (None, total) => run_synthetic(options, total.unwrap_or(0) as usize),
+    }
+}
+
+fn run_recordings(options: &Options, path: &Path) -> Result<(), String> {
+    let subjects = dataset::find(path, options.layout, options.fps)?;
+    let clips = recordings::prepare(
+        &subjects,
+        &recordings::Options {
+            out: &options.out,
+            frames: options.frames as usize,
+            size: options.size as usize,
+            whole_frame: options.whole_frame,
+        },
+    )?;
+    if clips == 0 {
+        let (path, frames) = (path.display(), options.frames);
+        return Err(format!("{path}: no face is followed for {frames} frames; try --frames"));
+    }
+    println!("{clips} clips of {} recordings", subjects.len());
+    Ok(())
+}
+
+fn run_synthetic(options: &Options, total: usize) -> Result<(), String> {
+    let Options { out, .. } = options;
     if options.videos {
         let length = Length::Seconds(options.seconds);
         let write = |i| videos::write(out, options.seed(i), options.set(), length);
@@ -99,7 +124,8 @@ pub fn run(options: &Options) -> Result<(), String> {
         let mut clips = parallel(options.threads, count, render)?;
         let path = out.join(format!("shard-{number:05}.safetensors"));
         samples.extend(clips.iter_mut().map(|c| std::mem::take(&mut c.samples)));
-        write_shard(options, &path, clips).map_err(|e| format!("{}: {e}", path.display()))?;
+        let shape = (options.frames as usize, options.size as usize);
+        write_shard(&path, if options.val { "validation" } else { "training" }, shape, clips)?;
     }
     if let Some(path) = &options.sheet {
         write_sheet(path, options.size as usize, &samples)
@@ -140,13 +166,12 @@ fn parallel<T: Send>(
 fn render_clip(options: &Options, seed: u64) -> Result<ClipTensors, String> {
     let (size, pairs) = (options.size as usize, options.frames as usize);
     let mut clip = Clip::new(seed, options.set(), View::Crops, Length::Pairs(pairs));
-    let mut tensors = ClipTensors::new(clip.attributes.clone());
+    let attributes = serde_json::to_value(&clip.attributes).map_err(|e| e.to_string())?;
+    let mut tensors = ClipTensors::new(attributes);
     let mut frames = Frames::new(&mut clip)?;
-    let contract = Contract::default();
     let mut state = MotionState::default();
     let (mut current, mut previous) = (Vec::new(), Vec::new());
     let (mut crop, mut last_crop) = (Vec::new(), Vec::new());
-    let mut map = vec![0.0; 3 * size * size];
     frames.read(&mut previous)?;
     for frame in 1..=pairs {
         frames.read(&mut current)?;
@@ -158,11 +183,7 @@ fn render_clip(options: &Options, seed: u64) -> Result<ClipTensors, String> {
         }
         area_average(&packed(&current, clip.size()), rect, size, &mut crop);
         let interval = (clip.time(frame) - clip.time(frame - 1)) as f32;
-        motion_map(&contract, &mut state, &last_crop, &crop, interval, &mut map);
-        tensors.motion.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
-        appearance_map(&contract, &crop, &mut map);
-        tensors.appearance.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
-        tensors.push_truth(clip, frame, interval);
+        tensors.push(&mut state, (&last_crop, &crop), interval, &truth(clip, frame));
         if frame == 1 || frame == pairs / 2 || frame == pairs {
             tensors.samples.push(crop.clone());
         }
@@ -172,72 +193,17 @@ fn render_clip(options: &Options, seed: u64) -> Result<ClipTensors, String> {
     Ok(tensors)
 }
 
+fn truth(clip: &Clip, frame: usize) -> Truth {
+    Truth {
+        label: clip.label(frame),
+        wave: clip.wave(frame),
+        time: clip.time(frame),
+        bpm: clip.bpm(frame),
+    }
+}
+
 fn packed(data: &[u8], (width, height): (usize, usize)) -> PackedRgb<'_> {
     PackedRgb { data, width, height, stride: 3 * width }
-}
-
-impl ClipTensors {
-    fn new(attributes: Attributes) -> ClipTensors {
-        let empty = Vec::new;
-        ClipTensors {
-            motion: empty(),
-            appearance: empty(),
-            label: empty(),
-            wave: empty(),
-            time: empty(),
-            interval: empty(),
-            bpm: empty(),
-            attributes,
-            samples: Vec::new(),
-        }
-    }
-
-    fn push_truth(&mut self, clip: &Clip, frame: usize, interval: f32) {
-        self.label.extend((clip.label(frame) as f32).to_le_bytes());
-        self.wave.extend((clip.wave(frame) as f32).to_le_bytes());
-        self.time.extend(clip.time(frame).to_le_bytes());
-        self.interval.extend(interval.to_le_bytes());
-        self.bpm.extend((clip.bpm(frame) as f32).to_le_bytes());
-    }
-}
-
-fn write_shard(options: &Options, path: &Path, clips: Vec<ClipTensors>) -> std::io::Result<()> {
-    let (n, frames, size) = (clips.len(), options.frames as usize, options.size as usize);
-    let attributes: Vec<&Attributes> = clips.iter().map(|c| &c.attributes).collect();
-    let metadata = BTreeMap::from([
-        ("clips", serde_json::to_string(&attributes)?),
-        ("set", if options.val { "validation" } else { "training" }.to_string()),
-    ]);
-    let images = vec![n, frames, 3, size, size];
-    let series = vec![n, frames];
-    let mut columns: [Vec<Vec<u8>>; 7] = Default::default();
-    for clip in clips {
-        let parts = [
-            clip.motion,
-            clip.appearance,
-            clip.label,
-            clip.wave,
-            clip.time,
-            clip.interval,
-            clip.bpm,
-        ];
-        columns.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
-    }
-    let heads = [
-        ("motion", "F16", &images),
-        ("appearance", "F16", &images),
-        ("label", "F32", &series),
-        ("wave", "F32", &series),
-        ("time", "F64", &series),
-        ("interval", "F32", &series),
-        ("bpm", "F32", &series),
-    ];
-    let tensors: Vec<Tensor> = heads
-        .into_iter()
-        .zip(columns)
-        .map(|((name, dtype, shape), data)| Tensor { name, dtype, shape: shape.clone(), data })
-        .collect();
-    shard::write(path, &tensors, &metadata)
 }
 
 /// Writes crops as a PNG, ten clips a row, each clip's crops above one another; 100 clips at most.
