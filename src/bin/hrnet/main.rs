@@ -1,8 +1,10 @@
 //! `hrnet`, the project's command line.
 
 mod dataset;
+mod infer;
 mod layouts;
 mod media;
+mod partial;
 mod picture;
 mod prepare;
 mod score;
@@ -10,6 +12,7 @@ mod shard;
 mod signal;
 mod table;
 mod transcode;
+mod usage;
 mod videos;
 mod wave_csv;
 
@@ -21,12 +24,14 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "hrnet", version)]
 enum Command {
+    Infer(infer::Args),
     Signal(signal::Args),
     Prepare(prepare::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
+        Command::Infer(args) => infer::run(&args),
         Command::Signal(args) => signal::run(&args),
         Command::Prepare(options) => prepare::run(&options),
     };

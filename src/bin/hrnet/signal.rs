@@ -34,11 +34,11 @@ pub struct Args {
     files: Vec<PathBuf>,
 }
 
-fn window(text: &str) -> Result<f64, String> {
+pub fn window(text: &str) -> Result<f64, String> {
     in_range(text, 5.0, 60.0)
 }
 
-fn frame_rate(text: &str) -> Result<f64, String> {
+pub fn frame_rate(text: &str) -> Result<f64, String> {
     in_range(text, 1.0, 1000.0)
 }
 
