@@ -2,10 +2,12 @@
 
 mod clip_tensors;
 mod dataset;
+mod infer;
 mod layouts;
 mod media;
 mod model;
 mod onnx;
+mod partial;
 mod picture;
 mod prepare;
 mod recordings;
@@ -14,6 +16,7 @@ mod shard;
 mod signal;
 mod table;
 mod transcode;
+mod usage;
 mod videos;
 mod wave_csv;
 
@@ -25,6 +28,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "hrnet", version)]
 enum Command {
+    Infer(infer::Args),
     Signal(signal::Args),
     Prepare(prepare::Options),
     Model(model::Args),
@@ -32,6 +36,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
+        Command::Infer(args) => infer::run(&args),
         Command::Signal(args) => signal::run(&args),
         Command::Prepare(options) => prepare::run(&options),
         Command::Model(args) => model::run(&args),
@@ -55,4 +60,9 @@ fn in_range(text: &str, low: f64, high: f64) -> Result<f64, String> {
 /// Frames a second.
 fn frame_rate(text: &str) -> Result<f64, String> {
     in_range(text, 1.0, 1000.0)
+}
+
+/// Seconds of signal that a reading uses.
+fn window(text: &str) -> Result<f64, String> {
+    in_range(text, 5.0, 60.0)
 }

@@ -19,7 +19,7 @@ use crate::wave_csv::{self, Row};
 #[derive(clap::Args)]
 pub struct Args {
     /// Seconds of signal that a reading uses
-    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = window)]
+    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = crate::window)]
     window: f64,
     /// Frames a second of files without a time column
     #[arg(long, default_value_t = 30.0, value_parser = crate::frame_rate)]
@@ -32,10 +32,6 @@ pub struct Args {
     readings: Option<PathBuf>,
     #[arg(required = true, value_name = "FILE.csv")]
     files: Vec<PathBuf>,
-}
-
-fn window(text: &str) -> Result<f64, String> {
-    crate::in_range(text, 5.0, 60.0)
 }
 
 /// A reading at one moment of a file.
