@@ -1,13 +1,21 @@
 //! `hrnet`, the project's command line.
 
+mod baselines;
 mod dataset;
+mod evaluate;
+mod groups;
 mod layouts;
 mod media;
 mod picture;
 mod prepare;
+mod print;
+mod readings;
+mod recording;
 mod score;
 mod shard;
 mod signal;
+mod stage;
+mod summary;
 mod table;
 mod transcode;
 mod videos;
@@ -21,12 +29,14 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "hrnet", version)]
 enum Command {
+    Evaluate(evaluate::Args),
     Signal(signal::Args),
     Prepare(prepare::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Signal(args) => signal::run(&args),
         Command::Prepare(options) => prepare::run(&options),
     };

@@ -109,7 +109,7 @@ pub fn run(options: &Options) -> Result<(), String> {
 }
 
 /// `work` for 0..`count` on all threads; the results in order, or the first error.
-fn parallel<T: Send>(
+pub fn parallel<T: Send>(
     threads: u32,
     count: usize,
     work: impl Fn(usize) -> Result<T, String> + Sync,
