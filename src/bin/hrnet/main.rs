@@ -1,7 +1,10 @@
 //! `hrnet`, the project's command line.
 
+mod baselines;
 mod clip_tensors;
 mod dataset;
+mod evaluate;
+mod groups;
 mod infer;
 mod layouts;
 mod media;
@@ -10,10 +13,15 @@ mod onnx;
 mod partial;
 mod picture;
 mod prepare;
+mod print;
+mod readings;
+mod recording;
 mod recordings;
 mod score;
 mod shard;
 mod signal;
+mod stage;
+mod summary;
 mod table;
 mod transcode;
 mod usage;
@@ -29,6 +37,7 @@ use clap::Parser;
 #[command(name = "hrnet", version)]
 enum Command {
     Infer(infer::Args),
+    Evaluate(evaluate::Args),
     Signal(signal::Args),
     Prepare(prepare::Options),
     Model(model::Args),
@@ -37,6 +46,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Infer(args) => infer::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Signal(args) => signal::run(&args),
         Command::Prepare(options) => prepare::run(&options),
         Command::Model(args) => model::run(&args),

@@ -38,6 +38,8 @@ pub struct Record {
     /// The faces that are seen, with this frame's pulse samples and the readings so far; empty
     /// with `crops_only`.
     pub faces: Vec<Face>,
+    /// Whether the pulse samples are the rate of change of the wave.
+    pub derivative: bool,
     pub crops: Arc<[FaceCrop]>,
 }
 
@@ -250,9 +252,11 @@ fn read(sample: &gst::Sample) -> Result<Record, String> {
     let segment = sample.segment().and_then(|s| s.downcast_ref::<gst::ClockTime>());
     let time = buffer.pts().and_then(|pts| segment?.to_stream_time(pts)).or(buffer.pts());
     let crops = buffer.meta::<FaceCropMeta>().map(|m| m.shared_faces());
+    let HeartRateMeta { derivative, faces } = HeartRateMeta::read(buffer).unwrap_or_default();
     Ok(Record {
         time: time.ok_or("frames without timestamps")?.nseconds(),
-        faces: HeartRateMeta::read(buffer).map(|m| m.faces).unwrap_or_default(),
+        faces,
+        derivative,
         crops: crops.unwrap_or_else(|| Arc::new([])),
     })
 }

@@ -135,7 +135,7 @@ fn run_synthetic(options: &Options, total: usize) -> Result<(), String> {
 }
 
 /// `work` for 0..`count` on all threads; the results in order, or the first error.
-fn parallel<T: Send>(
+pub fn parallel<T: Send>(
     threads: u32,
     count: usize,
     work: impl Fn(usize) -> Result<T, String> + Sync,

@@ -1,0 +1,54 @@
+//! The table of all readings that `training/calibrate.py` fits the confidence to.
+
+use std::path::Path;
+
+use gstheartrate::ppg2bpm::confidence::Features;
+
+use crate::stage::Moment;
+
+/// Readings as CSV, in memory until they are written.
+pub struct Readings(csv::Writer<Vec<u8>>);
+
+impl Readings {
+    pub fn new() -> Readings {
+        let mut readings = Readings(csv::Writer::from_writer(Vec::new()));
+        let head = ["file", "time", "bpm", "reference", "confidence", "status"];
+        readings.record(head.into_iter().chain(Features::NAMES).map(String::from).collect());
+        readings
+    }
+
+    /// Adds a reading of `file`, if there is one.
+    pub fn add(&mut self, file: &str, moment: &Moment) {
+        let Some(reading) = moment.estimate.reading else { return };
+        let mut record = vec![
+            file.to_string(),
+            format!("{:.3}", moment.time),
+            format!("{:.3}", reading.bpm),
+            moment.reference.map_or(String::new(), |r| format!("{r:.3}")),
+            format!("{:.4}", reading.confidence),
+            moment.estimate.status.as_str().to_string(),
+        ];
+        record.extend(reading.features.values().map(|v| format!("{v:.5}")));
+        self.record(record);
+    }
+
+    fn record(&mut self, record: Vec<String>) {
+        self.0.write_record(record).expect("rows of one length can be written to memory");
+    }
+
+    pub fn write(self, path: &Path) -> Result<(), String> {
+        let bytes = self.0.into_inner().map_err(|e| e.to_string())?;
+        write_whole(path, &bytes)
+    }
+}
+
+/// Writes `bytes` to `path`: beside it first, then renamed.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let mut partial = path.as_os_str().to_os_string();
+    partial.push(".partial");
+    let result = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    result.map_err(|e| {
+        let _ = std::fs::remove_file(&partial);
+        format!("{}: can't be written: {e}", path.display())
+    })
+}
