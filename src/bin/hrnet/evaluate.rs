@@ -8,11 +8,11 @@ use crate::dataset::{Layout, Subject, find};
 use crate::groups::Filter;
 use crate::media::Settings;
 use crate::prepare::parallel;
-use crate::print;
 use crate::readings::{Readings, write_whole};
 use crate::recording::{Method, Recording};
 use crate::signal;
 use crate::summary::{Outcome, Results};
+use crate::{print, report};
 
 /// Run data sets through all elements and compare the rates with the ground truth.
 ///
@@ -53,6 +53,9 @@ pub struct Args {
     /// Write the pulse samples of each subject to a CSV file in this folder, for `hrnet signal`
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
+    /// Write tables and plots to this HTML file
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Recordings at a time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: u32,
@@ -80,6 +83,9 @@ pub fn run(args: &Args) -> Result<(), String> {
     if let Some(path) = &args.readings {
         readings(&results).write(path)?;
     }
+    if let Some(path) = &args.report {
+        write_whole(path, report::page(&results, &about(args, &results)).as_bytes())?;
+    }
     if args.json {
         let text = serde_json::to_string_pretty(&results.json()).map_err(|e| e.to_string())?;
         println!("{text}");
@@ -87,6 +93,15 @@ pub fn run(args: &Args) -> Result<(), String> {
         print::print(&results);
     }
     Ok(())
+}
+
+/// What was run, for the report.
+fn about(args: &Args, results: &Results) -> String {
+    let sets = args.datasets.iter().map(|d| d.display().to_string()).collect::<Vec<_>>();
+    let model = args.model.as_ref().map_or("built-in network".into(), |m| m.display().to_string());
+    let filters: String = args.filters.iter().map(|f| format!(", where {f}")).collect();
+    let (n, version) = (results.outcomes.len(), env!("CARGO_PKG_VERSION"));
+    format!("{n} recordings of {}{filters}; {model}; hrnet {version}.", sets.join(", "))
 }
 
 /// The recordings that are asked for, each of a name of its own and with its ground truth.

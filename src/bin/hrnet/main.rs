@@ -3,14 +3,17 @@
 mod baselines;
 mod dataset;
 mod evaluate;
+mod figures;
 mod groups;
 mod layouts;
 mod media;
 mod picture;
+mod plot;
 mod prepare;
 mod print;
 mod readings;
 mod recording;
+mod report;
 mod score;
 mod shard;
 mod signal;

@@ -117,6 +117,6 @@ pub fn share(value: Option<f64>) -> String {
     value.map_or("–".into(), percent)
 }
 
-fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
