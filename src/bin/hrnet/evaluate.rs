@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::dataset::{Layout, Subject, find};
 use crate::groups::Filter;
+use crate::infer::{Detector, name_apart};
 use crate::media::Settings;
+use crate::partial::{make_folder, write_whole};
 use crate::prepare::parallel;
-use crate::readings::{Readings, write_whole};
+use crate::readings::Readings;
 use crate::recording::{Method, Recording};
 use crate::signal;
 use crate::summary::{Outcome, Results};
@@ -64,15 +66,6 @@ pub struct Args {
     datasets: Vec<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Detector {
-    /// The built-in detector
-    #[default]
-    Ultraface,
-    /// The whole frame is the face
-    None,
-}
-
 pub fn run(args: &Args) -> Result<(), String> {
     let subjects = subjects(args)?;
     let outcomes = play_all(args, &subjects)?;
@@ -84,7 +77,7 @@ pub fn run(args: &Args) -> Result<(), String> {
         readings(&results).write(path)?;
     }
     if let Some(path) = &args.report {
-        write_whole(path, report::page(&results, &about(args, &results)).as_bytes())?;
+        write_whole(path, &report::page(&results, &about(args, &results)))?;
     }
     if args.json {
         let text = serde_json::to_string_pretty(&results.json()).map_err(|e| e.to_string())?;
@@ -108,9 +101,9 @@ fn about(args: &Args, results: &Results) -> String {
 fn subjects(args: &Args) -> Result<Vec<Subject>, String> {
     let mut subjects = Vec::new();
     for path in &args.datasets {
-        let found = find(path, args.layout, args.fps)?;
-        subjects.extend(found.into_iter().map(|s| named(s, path, args.datasets.len())));
+        subjects.extend(find(path, args.layout, args.fps)?);
     }
+    name_apart(&mut subjects);
     subjects.retain(|s| args.filters.iter().all(|f| f.takes(&s.attributes)));
     if subjects.is_empty() {
         return Err("no subject has these attributes".into());
@@ -124,15 +117,6 @@ fn subjects(args: &Args) -> Result<Vec<Subject>, String> {
         }
     }
     Ok(subjects)
-}
-
-/// Of several data sets each subject carries the set's name, too.
-fn named(mut subject: Subject, path: &Path, sets: usize) -> Subject {
-    let set = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    if sets > 1 && set != subject.name.as_str() {
-        subject.name = format!("{set}/{}", subject.name);
-    }
-    subject
 }
 
 fn play_all(args: &Args, subjects: &[Subject]) -> Result<Vec<Outcome>, String> {
@@ -196,12 +180,11 @@ fn readings(results: &Results) -> Readings {
 }
 
 fn save(folder: &Path, results: &Results) -> Result<(), String> {
-    std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    make_folder(folder)?;
     for Outcome { recording, .. } in &results.outcomes {
         match recording.to_csv() {
             Some(text) => {
-                let name = recording.name.replace('/', "-");
-                write_whole(&folder.join(format!("{name}.csv")), text.as_bytes())?;
+                write_whole(&folder.join(format!("{}.csv", recording.name)), &text)?;
             }
             None => eprintln!("hrnet: {}: no face, nothing to save", recording.name),
         }

@@ -63,7 +63,7 @@ fn signed(what: &str, value: f64) -> String {
     format!("{what}: {value:+.2} bpm").replace('-', "−")
 }
 
-/// Observed against stated confidence; bars are 95 % intervals, numbers the counts of readings.
+/// Observed against stated confidence; bars are 95 % intervals, the numbers below count readings.
 pub fn reliability(bins: &[Bin]) -> Plot {
     let x = Axis::new("stated confidence", 0.0, 1.0, 0.2);
     let y = Axis::new("share within 5 bpm", 0.0, 1.0, 0.2);
@@ -73,7 +73,7 @@ pub fn reliability(bins: &[Bin]) -> Plot {
     for (stated, observed, n) in known() {
         let (low, high) = wilson(observed, n as f64);
         plot.line("est", [(stated, low), (stated, high)].into_iter());
-        plot.word(stated, high, &n.to_string());
+        plot.word(stated, 0.0, &n.to_string());
     }
     plot.line("est thin", known().map(|(stated, observed, _)| (stated, observed)));
     plot.points("est", known().map(|(stated, observed, _)| (stated, observed)));
@@ -177,7 +177,7 @@ pub fn waves(outcome: &Outcome, window: f64) -> Option<Plot> {
     let truth = outcome.recording.truth();
     let label = truth.stretch(end, SHOWN);
     let y = Axis::new("pulse, standard deviations", -3.0, 3.0, 1.0);
-    let x = Axis::new("time, s", (end - SHOWN).max(0.0), end, 2.0);
+    let x = Axis::within("time, s", (end - SHOWN).max(0.0), end);
     let mut plot = Plot::new("pulse and contact sensor", x, y);
     let at = |wave: Vec<f64>, end: f64| {
         let n = wave.len();
@@ -198,7 +198,7 @@ pub fn rates(outcome: &Outcome, window: f64) -> Option<Plot> {
     let reading = |m: &Moment| m.estimate.reading.map(|r| (m.time, r.bpm));
     let reference = |m: &Moment| m.reference.map(|r| (m.time, r));
     let rates = moments.iter().flat_map(|m| [reading(m), reference(m)]).flatten();
-    let x = Axis::around("time, s", [first - 1.0, last].into_iter(), 5.0);
+    let x = Axis::within("time, s", first - 1.0, last);
     let y = Axis::around("rate, bpm", rates.map(|r| r.1), 20.0);
     let mut plot = Plot::new("rate over time", x, y);
     for moment in moments {

@@ -5,8 +5,10 @@ mod dataset;
 mod evaluate;
 mod figures;
 mod groups;
+mod infer;
 mod layouts;
 mod media;
+mod partial;
 mod picture;
 mod plot;
 mod prepare;
@@ -21,6 +23,7 @@ mod stage;
 mod summary;
 mod table;
 mod transcode;
+mod usage;
 mod videos;
 mod wave_csv;
 
@@ -33,6 +36,7 @@ use clap::Parser;
 #[command(name = "hrnet", version)]
 enum Command {
     Evaluate(evaluate::Args),
+    Infer(infer::Args),
     Signal(signal::Args),
     Prepare(prepare::Options),
 }
@@ -40,6 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Infer(args) => infer::run(&args),
         Command::Signal(args) => signal::run(&args),
         Command::Prepare(options) => prepare::run(&options),
     };

@@ -41,6 +41,11 @@ impl Axis {
         Axis { low, high, step, label: label.into() }
     }
 
+    /// An axis of exactly `low..high` with round ticks.
+    pub fn within(label: &str, low: f64, high: f64) -> Axis {
+        Axis { low, high, step: tick_step(high - low), label: label.into() }
+    }
+
     /// Place of `value` between 0 and 1; what lies outside goes to the edge.
     fn share(&self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
@@ -124,7 +129,7 @@ impl Plot {
             r#"<rect class="band" x="{x0:.1}" y="{y0:.1}" width="{:.1}" height="{:.1}" fill-opacity="{:.2}"/>"#,
             x1 - x0,
             y1 - y0,
-            0.4 * strength.clamp(0.0, 1.0)
+            0.22 * strength.clamp(0.0, 1.0)
         );
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::figures;
 use crate::plot::{Plot, escape};
-use crate::print::{HEAD, cells, number, percent, share};
+use crate::print::{HEAD, cells, correlation, number, percent, share};
 use crate::recording::Method;
 use crate::score::{Errors, Pair};
 use crate::summary::{Outcome, Results, Summary};
@@ -22,7 +22,8 @@ pub fn page(results: &Results, about: &str) -> String {
     );
     html += "<p>Errors in beats per minute (bpm), MAPE in % of the reference, SNR in dB. \
              “ok” is the share of seconds at status ok; the figures behind it are of those. \
-             Small figures are standard errors: of readings, as if each were independent, and \
+             “False ok” is the share of seconds at status ok where there is no pulse: there \
+             should be none. Small figures are standard errors: of readings, as if each were independent, and \
              over subjects (jackknife). \
              <span class=\"key\" style=\"background:var(--est)\"></span>network, status ok \
              <span class=\"key\" style=\"background:var(--weak)\"></span>network, not ok \
@@ -39,7 +40,6 @@ fn window_section(html: &mut String, results: &Results, window: f64) {
     let all = results.all();
     let rows = Method::ALL.map(|m| (escape(m.name()), Summary::new(&all, m, window)));
     table(html, "method", &rows, true);
-    negative_line(html, &rows);
     let pairs = results.outcomes.iter().map(|o| o.pairs(Method::Network, window));
     let pairs: Vec<Pair> = pairs.collect::<Vec<_>>().concat();
     if pairs.is_empty() {
@@ -57,7 +57,7 @@ fn window_section(html: &mut String, results: &Results, window: f64) {
 }
 
 fn summary_plots(html: &mut String, results: &Results, window: f64, pairs: &[Pair]) {
-    html.push_str("<div class=\"plots\">\n");
+    html.push_str("<div class=\"plots wide\">\n");
     figure(html, &figures::scatter(pairs), "Estimate against reference; on the line they agree.");
     figure(
         html,
@@ -101,31 +101,18 @@ fn table(html: &mut String, first: &str, rows: &[(String, Summary)], errors: boo
 
 /// The standard errors below the figure of column `i`.
 fn small(summary: &Summary, i: usize) -> String {
-    let of = |e: &Errors| match i {
-        1 => e.mae,
-        2 => e.rmse,
-        3 => e.mape,
-        4 => e.r,
-        5 => e.snr,
-        _ => None,
+    let of = |e: &Errors, over: &str| {
+        let error = match i {
+            1 => number(e.mae),
+            2 => number(e.rmse),
+            3 => number(e.mape),
+            4 => correlation(e.r),
+            5 => number(e.snr),
+            _ => return String::new(),
+        };
+        format!("<small>± {error} {over}</small>")
     };
-    let readings = of(&summary.score.se).map(|e| format!("<small>± {e:.2} readings</small>"));
-    let subjects = of(&summary.se_subjects).map(|e| format!("<small>± {e:.2} subjects</small>"));
-    readings.unwrap_or_default() + &subjects.unwrap_or_default()
-}
-
-fn negative_line(html: &mut String, rows: &[(String, Summary)]) {
-    let shares = rows.iter().filter_map(|(name, s)| Some((name, s.negative.ok?)));
-    let shares: Vec<String> = shares.map(|(name, ok)| format!("{name} {}", percent(ok))).collect();
-    if let Some((_, summary)) = rows.first().filter(|_| !shares.is_empty()) {
-        let (n, seconds) = (summary.negative.subjects, summary.negative.seconds);
-        let shares = shares.join(", ");
-        let _ = writeln!(
-            html,
-            "<p>Without a pulse: {n} subjects, {seconds} s; at status ok (there should be none): \
-             {shares}.</p>"
-        );
-    }
+    of(&summary.score.se, "readings") + &of(&summary.se_subjects, "subjects")
 }
 
 fn subject_sections(html: &mut String, results: &Results) {
