@@ -307,7 +307,20 @@ fn the_json_has_its_keys_and_a_reading_comes_every_second() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
-    let expected = ["confident", "files", "mae", "n", "r", "rmse", "window", "within2", "within5"];
+    let expected = [
+        "confident",
+        "files",
+        "mae",
+        "mape",
+        "n",
+        "r",
+        "rmse",
+        "se",
+        "snr",
+        "window",
+        "within2",
+        "within5",
+    ];
     assert_eq!(keys, expected);
     // Readings at 10, 11 … 20 s.
     assert_eq!(report["n"], 11);

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::dataset::{Layout, Subject, find};
 use crate::groups::Filter;
+use crate::infer::{Detector, name_apart};
 use crate::media::Settings;
+use crate::partial::{make_folder, write_whole};
 use crate::prepare::parallel;
-use crate::print;
-use crate::readings::{Readings, write_whole};
+use crate::readings::Readings;
 use crate::recording::{Method, Recording};
-use crate::signal;
 use crate::summary::{Outcome, Results};
+use crate::{print, report};
 
 /// Run data sets through all elements and compare the rates with the ground truth.
 ///
@@ -53,21 +54,15 @@ pub struct Args {
     /// Write the pulse samples of each subject to a CSV file in this folder, for `hrnet signal`
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
+    /// Write tables and plots to this HTML file
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Recordings at a time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: u32,
     /// Data sets, or single recordings with their ground truth
     #[arg(required = true, value_name = "DATASET")]
     datasets: Vec<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Detector {
-    /// The built-in detector
-    #[default]
-    Ultraface,
-    /// The whole frame is the face
-    None,
 }
 
 pub fn run(args: &Args) -> Result<(), String> {
@@ -80,6 +75,9 @@ pub fn run(args: &Args) -> Result<(), String> {
     if let Some(path) = &args.readings {
         readings(&results).write(path)?;
     }
+    if let Some(path) = &args.report {
+        write_whole(path, &report::page(&results, &about(args, &results)))?;
+    }
     if args.json {
         let text = serde_json::to_string_pretty(&results.json()).map_err(|e| e.to_string())?;
         println!("{text}");
@@ -89,13 +87,22 @@ pub fn run(args: &Args) -> Result<(), String> {
     Ok(())
 }
 
+/// What was run, for the report.
+fn about(args: &Args, results: &Results) -> String {
+    let sets = args.datasets.iter().map(|d| d.display().to_string()).collect::<Vec<_>>();
+    let model = args.model.as_ref().map_or("built-in network".into(), |m| m.display().to_string());
+    let filters: String = args.filters.iter().map(|f| format!(", where {f}")).collect();
+    let (n, version) = (results.outcomes.len(), env!("CARGO_PKG_VERSION"));
+    format!("{n} recordings of {}{filters}; {model}; hrnet {version}.", sets.join(", "))
+}
+
 /// The recordings that are asked for, each of a name of its own and with its ground truth.
 fn subjects(args: &Args) -> Result<Vec<Subject>, String> {
     let mut subjects = Vec::new();
     for path in &args.datasets {
-        let found = find(path, args.layout, args.fps)?;
-        subjects.extend(found.into_iter().map(|s| named(s, path, args.datasets.len())));
+        subjects.extend(find(path, args.layout, args.fps)?);
     }
+    name_apart(&mut subjects);
     subjects.retain(|s| args.filters.iter().all(|f| f.takes(&s.attributes)));
     if subjects.is_empty() {
         return Err("no subject has these attributes".into());
@@ -109,15 +116,6 @@ fn subjects(args: &Args) -> Result<Vec<Subject>, String> {
         }
     }
     Ok(subjects)
-}
-
-/// Of several data sets each subject carries the set's name, too.
-fn named(mut subject: Subject, path: &Path, sets: usize) -> Subject {
-    let set = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    if sets > 1 && set != subject.name.as_str() {
-        subject.name = format!("{set}/{}", subject.name);
-    }
-    subject
 }
 
 fn play_all(args: &Args, subjects: &[Subject]) -> Result<Vec<Outcome>, String> {
@@ -181,12 +179,11 @@ fn readings(results: &Results) -> Readings {
 }
 
 fn save(folder: &Path, results: &Results) -> Result<(), String> {
-    std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    make_folder(folder)?;
     for Outcome { recording, .. } in &results.outcomes {
         match recording.to_csv() {
             Some(text) => {
-                let name = recording.name.replace('/', "-");
-                write_whole(&folder.join(format!("{name}.csv")), text.as_bytes())?;
+                write_whole(&folder.join(format!("{}.csv", recording.name)), &text)?;
             }
             None => eprintln!("hrnet: {}: no face, nothing to save", recording.name),
         }

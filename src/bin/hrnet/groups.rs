@@ -64,6 +64,12 @@ impl Filter {
     }
 }
 
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{}={}", self.key, self.values.join(","))
+    }
+}
+
 /// Whether `value` is `wanted`: the same word or number, or within LOW-HIGH, HIGH not included.
 fn is(value: &Value, wanted: &str) -> bool {
     let Some(number) = value.as_f64() else { return text(value) == wanted };

@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> Result<(), String> {
 }
 
 /// Numbers the later ones of recordings with one name, as files are named by it.
-fn name_apart(subjects: &mut [Subject]) {
+pub fn name_apart(subjects: &mut [Subject]) {
     let mut taken = HashSet::new();
     for subject in subjects {
         let name = subject.name.clone();
@@ -366,7 +366,7 @@ mod tests {
     fn record(time: u64, status: Status, bpm: Option<f64>) -> Record {
         let confidence = bpm.map(|_| 0.5);
         let face = Face { id: 3, status, bpm, confidence, ..Face::default() };
-        Record { time, faces: vec![face], crops: [].into() }
+        Record { time, faces: vec![face], derivative: true, crops: [].into() }
     }
 
     #[test]

@@ -42,6 +42,13 @@ impl Drop for Partial {
     }
 }
 
+/// Writes the file `path` of `text` at once.
+pub fn write_whole(path: &Path, text: &str) -> Result<(), String> {
+    let mut file = Partial::create(path)?;
+    file.file.write_all(text.as_bytes()).map_err(|e| failed(path, &e))?;
+    file.finish()
+}
+
 fn failed(path: &Path, error: &io::Error) -> String {
     format!("{}: can't be written: {error}", path.display())
 }

@@ -5,12 +5,13 @@ use crate::score::Errors;
 use crate::summary::{Outcome, Results, Summary};
 
 /// Heads of the columns behind the name.
-pub const HEAD: [&str; 11] =
-    ["n", "MAE", "RMSE", "MAPE %", "r", "SNR dB", "≤2", "≤5", "ok", "MAE ok", "≤5 ok"];
+pub const HEAD: [&str; 12] =
+    ["n", "MAE", "RMSE", "MAPE %", "r", "SNR dB", "≤2", "≤5", "ok", "MAE ok", "≤5 ok", "false ok"];
 
 /// Prints all tables of all windows.
 pub fn print(results: &Results) {
-    println!("errors in bpm; ok: share of seconds at status ok, and the errors of those");
+    println!("errors in bpm; ok: share of seconds at status ok, and the errors of those;");
+    println!("false ok: share of seconds at status ok where there is no pulse");
     for &window in &results.windows {
         println!("\nwindow {window} s");
         let width = name_width(results);
@@ -60,42 +61,32 @@ fn print_groups(results: &Results, key: &str, width: usize, window: f64) {
 }
 
 fn print_row(width: usize, name: &str, summary: &Summary) {
-    if summary.subjects > 0 {
-        let cells: String = cells(summary).iter().map(|c| format!(" {c:>8}")).collect();
-        println!("{name:width$}{cells}");
-    }
-    let negative = &summary.negative;
-    if let Some(ok) = negative.ok {
-        let (subjects, seconds) = (negative.subjects, negative.seconds);
-        println!(
-            "{name:width$} no pulse in {subjects}: at status ok {} of {seconds} s",
-            percent(ok)
-        );
-    } else if negative.subjects > 0 {
-        println!("{name:width$} no pulse in {}, shorter than the window", negative.subjects);
-    }
+    let cells: String = cells(summary).iter().map(|c| format!(" {c:>8}")).collect();
+    println!("{name:width$}{cells}");
 }
 
 /// What stands in the columns of [`HEAD`].
-pub fn cells(summary: &Summary) -> [String; 11] {
+pub fn cells(summary: &Summary) -> [String; 12] {
     let score = &summary.score;
     [
         score.n.to_string(),
         number(score.mae),
         number(score.rmse),
         number(score.mape),
-        number(score.r),
+        correlation(score.r),
         number(score.snr),
         share(score.within2),
         share(score.within5),
         share(score.confident.coverage),
         number(score.confident.mae),
         share(score.confident.within5),
+        share(summary.negative.ok),
     ]
 }
 
 fn print_errors(width: usize, name: &str, se: &Errors) {
-    let cells = [se.mae, se.rmse, se.mape, se.r, se.snr].map(number);
+    let [mae, rmse, mape, snr] = [se.mae, se.rmse, se.mape, se.snr].map(number);
+    let cells = [mae, rmse, mape, correlation(se.r), snr];
     let cells: String = cells.iter().map(|c| format!(" {c:>8}")).collect();
     println!("{name:width$} {:>8}{cells}", "");
 }
@@ -113,10 +104,15 @@ pub fn number(value: Option<f64>) -> String {
     value.map_or("–".into(), |v| format!("{v:.2}"))
 }
 
+/// r, which tells in its third digit.
+pub fn correlation(value: Option<f64>) -> String {
+    value.map_or("–".into(), |v| format!("{v:.3}"))
+}
+
 pub fn share(value: Option<f64>) -> String {
     value.map_or("–".into(), percent)
 }
 
-fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }

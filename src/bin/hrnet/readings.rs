@@ -4,6 +4,7 @@ use std::path::Path;
 
 use gstheartrate::ppg2bpm::confidence::Features;
 
+use crate::partial::write_whole;
 use crate::stage::Moment;
 
 /// Readings as CSV, in memory until they are written.
@@ -38,17 +39,6 @@ impl Readings {
 
     pub fn write(self, path: &Path) -> Result<(), String> {
         let bytes = self.0.into_inner().map_err(|e| e.to_string())?;
-        write_whole(path, &bytes)
+        write_whole(path, &String::from_utf8_lossy(&bytes))
     }
-}
-
-/// Writes `bytes` to `path`: beside it first, then renamed.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let mut partial = path.as_os_str().to_os_string();
-    partial.push(".partial");
-    let result = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
-    result.map_err(|e| {
-        let _ = std::fs::remove_file(&partial);
-        format!("{}: can't be written: {e}", path.display())
-    })
 }
