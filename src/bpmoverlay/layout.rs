@@ -71,7 +71,7 @@ impl Scale {
 
     /// Width of a card: the box's, within limits.
     pub fn card_width(&self, face: &Rect) -> i32 {
-        let (least, most) = ((8.6 * self.text) as i32, (13.0 * self.text) as i32);
+        let (least, most) = ((10.4 * self.text) as i32, (13.0 * self.text) as i32);
         even(face.w.clamp(least, most)).min(self.frame.w)
     }
 }

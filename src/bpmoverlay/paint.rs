@@ -271,7 +271,7 @@ fn corner(
 
 /// Height of the wave strip.
 pub fn strip_height(look: &Look) -> i32 {
-    super::layout::even((2.4 * look.scale.text) as i32)
+    super::layout::even((2.7 * look.scale.text) as i32)
 }
 
 /// Draws the strip, the lower part of a card: `above` lines of the card stand over it.
@@ -286,13 +286,13 @@ pub fn strip(
     draw(width, height, |cr| {
         panel(cr, look, mood, width, above, above + height)?;
         let (left, right) = (margin(look), f64::from(width) - 0.6 * look.scale.text);
-        let (middle, half) = (f64::from(height) * 0.46, f64::from(height) * 0.36);
+        let (middle, half) = (f64::from(height) * 0.45, f64::from(height) * 0.34);
         let place = |(x, y): (f64, f64)| (left + x * (right - left), middle - y * half);
-        set_colour(cr, look.colours.text, 0.2);
-        cr.set_line_width(1.0);
-        cr.move_to(left, middle.floor() + 0.5);
-        cr.line_to(right, middle.floor() + 0.5);
-        cr.stroke()?;
+        if curve.is_empty() {
+            set_colour(cr, look.colours.text, 0.25);
+            cr.rectangle(left, middle.floor(), right - left, f64::from(look.scale.rim()));
+            cr.fill()?;
+        }
         cr.set_line_join(LineJoin::Round);
         cr.set_line_cap(LineCap::Round);
         cr.set_line_width((f64::from(look.scale.line()) * 0.7).max(1.4));

@@ -13,8 +13,8 @@ pub const POINTS: usize = (SPAN * RATE) as usize;
 const LEAK: f64 = 1.0;
 /// A longer hole breaks the curve.
 const HOLE: f64 = 1.0;
-/// Least share of points that the amplitude covers; what is beyond is clipped.
-const COVERED: f64 = 0.97;
+/// Share of points above the strip's height, and as many below: what is beyond is clipped.
+const CLIPPED: f64 = 0.015;
 
 /// Takes in samples, keeps points.
 #[derive(Clone, Debug, Default)]
@@ -89,16 +89,17 @@ impl Wave {
     pub fn curve(&self, end: i64) -> Vec<Vec<(f64, f64)>> {
         let first = end - POINTS as i64 + 1;
         let shown = || self.points.iter().filter(|(at, _)| (first..=end).contains(at));
-        let amplitude = amplitude(shown().map(|(_, v)| v.abs()).collect());
+        let (low, high) = range(shown().map(|(_, v)| *v).collect());
         let mut pieces: Vec<Vec<(f64, f64)>> = Vec::new();
         let mut before = None;
         for (at, value) in shown() {
             let x = (at - first) as f64 / (POINTS - 1) as f64;
-            let y = f64::from(value / amplitude).clamp(-1.0, 1.0);
+            let height = f64::from(high - low);
+            let y = if height > 0.0 { 2.0 * f64::from(value - low) / height - 1.0 } else { 0.0 };
             let joined = before.is_some_and(|b| ((at - b) as f64) < HOLE * RATE);
             match pieces.last_mut() {
-                Some(piece) if joined => piece.push((x, y)),
-                _ => pieces.push(vec![(x, y)]),
+                Some(piece) if joined => piece.push((x, y.clamp(-1.0, 1.0))),
+                _ => pieces.push(vec![(x, y.clamp(-1.0, 1.0))]),
             }
             before = Some(*at);
         }
@@ -106,12 +107,12 @@ impl Wave {
     }
 }
 
-/// What the strip's half height stands for.
-fn amplitude(mut sizes: Vec<f32>) -> f32 {
-    sizes.sort_by(f32::total_cmp);
-    let rank = (sizes.len() as f64 * COVERED) as usize;
-    let size = sizes.get(rank).or(sizes.last()).copied().unwrap_or(0.0);
-    size.max(f32::MIN_POSITIVE)
+/// What the strip's bottom and top stand for.
+fn range(mut values: Vec<f32>) -> (f32, f32) {
+    values.sort_by(f32::total_cmp);
+    let clipped = (values.len() as f64 * CLIPPED) as usize;
+    let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
+    (at(clipped), at(values.len().saturating_sub(1 + clipped)))
 }
 
 #[cfg(test)]
@@ -146,7 +147,7 @@ mod tests {
             assert!((11..=12).contains(&beats(&curve)), "{} beats", beats(&curve));
             let highest = curve[0].iter().map(|p| p.1).fold(f64::MIN, f64::max);
             let lowest = curve[0].iter().map(|p| p.1).fold(f64::MAX, f64::min);
-            assert!(highest > 0.95 && lowest < -0.9, "{lowest} to {highest}");
+            assert!(highest > 0.95 && lowest < -0.95, "{lowest} to {highest}");
         }
     }
 
