@@ -7,6 +7,7 @@ mod media;
 mod partial;
 mod picture;
 mod prepare;
+mod recorded;
 mod score;
 mod shard;
 mod signal;
