@@ -1,7 +1,6 @@
 //! `hrnet`, the project's command line.
 
 mod baselines;
-mod clip_tensors;
 mod dataset;
 mod evaluate;
 mod figures;
@@ -17,8 +16,8 @@ mod plot;
 mod prepare;
 mod print;
 mod readings;
+mod recorded;
 mod recording;
-mod recordings;
 mod report;
 mod score;
 mod shard;

@@ -6,55 +6,52 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use gstheartrate::facecrop::area::{PackedRgb, area_average};
-use gstheartrate::hrnetinfer::maps::MotionState;
+use gstheartrate::hrnetinfer::contract::Contract;
+use gstheartrate::hrnetinfer::maps::{MotionState, appearance_map, motion_map};
 use gstheartrate::scene::clip::{Clip, Length, Set, View};
+use serde_json::{Value, json};
 
-use crate::clip_tensors::{ClipTensors, Truth, write_shard};
-use crate::dataset::{self, Layout};
-use crate::recordings;
+use crate::dataset::Layout;
+use crate::partial::make_folder;
+use crate::recorded;
+use crate::shard::{self, Tensor, half};
 use crate::transcode::Frames;
 use crate::videos;
 
 /// Clips in a file.
-const CLIPS: usize = 50;
+pub const CLIPS: usize = 50;
 
-/// Write the tensors that training reads, of recordings or of synthetic clips.
+/// Writes shards of training tensors.
 #[derive(clap::Args)]
 pub struct Options {
-    /// A data set with ground truth; see docs/hrnet.md for the layouts
+    /// Data set whose recordings are cut into clips
     #[arg(value_name = "DATASET", required_unless_present = "synthetic")]
     dataset: Option<PathBuf>,
-    /// Layout of the data set
+    /// How the data set's folders are laid out
     #[arg(long, value_enum, default_value_t)]
-    layout: Layout,
-    /// Frames a second of images without timestamps
-    #[arg(long, default_value_t = 30.0, value_parser = crate::frame_rate)]
-    fps: f64,
-    /// Takes the whole frame for the face: for data sets of crops
-    #[arg(long)]
-    whole_frame: bool,
-    /// Number of synthetic clips to render.
-    #[arg(long, value_name = "N", conflicts_with = "dataset",
-          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub layout: Layout,
+    /// Number of synthetic clips to render, in place of a data set.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(conflicts_with_all = ["dataset", "layout"])]
     synthetic: Option<u64>,
     /// Folder for the shards; made if it is not there.
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    pub out: PathBuf,
     /// First seed: clip i is drawn from seed + i.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Pairs of frames in a clip.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    frames: u32,
+    pub frames: u32,
     /// Side of the network's input in pixels.
     #[arg(long, default_value_t = 36, value_parser = clap::value_parser!(u32).range(4..=256))]
-    size: u32,
+    pub size: u32,
     /// Clips to check with: other seeds, drawn faces of wider proportions, other motion.
     #[arg(long)]
     val: bool,
     /// Writes videos of 640 × 480 with their ground truth, in the layout that `hrnet evaluate`
     /// reads, instead of tensors
-    #[arg(long)]
+    #[arg(long, requires = "synthetic")]
     videos: bool,
     /// Seconds of a video.
     #[arg(long, default_value_t = 20.0, value_parser = seconds, requires = "videos")]
@@ -63,7 +60,7 @@ pub struct Options {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
     threads: u32,
     /// Also writes a picture of the clips' crops, for looking at.
-    #[arg(long, value_name = "PNG")]
+    #[arg(long, value_name = "PNG", requires = "synthetic")]
     sheet: Option<PathBuf>,
 }
 
@@ -78,40 +75,32 @@ impl Options {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    crate::in_range(text, 1.0, 3600.0)
+    let value: f64 = text.parse().map_err(|_| "not a number".to_string())?;
+    (1.0..=3600.0).contains(&value).then_some(value).ok_or("must be from 1 to 3600".into())
+}
+
+/// The tensors of one clip as bytes, with its description.
+pub struct ClipTensors {
+    pub motion: Vec<u8>,
+    pub appearance: Vec<u8>,
+    label: Vec<u8>,
+    wave: Vec<u8>,
+    time: Vec<u8>,
+    interval: Vec<u8>,
+    bpm: Vec<u8>,
+    pub attributes: Value,
+    /// First, middle and last crop, planar RGB, for the sheet.
+    samples: Vec<Vec<f32>>,
 }
 
 /// Runs the command; the error names what failed.
 pub fn run(options: &Options) -> Result<(), String> {
-    let out = &options.out;
-    std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
-    match (&options.dataset, options.synthetic) {
-        (Some(dataset), _) => run_recordings(options, dataset),
-        (None, total) => run_synthetic(options, total.unwrap_or(0) as usize),
-    }
-}
-
-fn run_recordings(options: &Options, path: &Path) -> Result<(), String> {
-    let subjects = dataset::find(path, options.layout, options.fps)?;
-    let clips = recordings::prepare(
-        &subjects,
-        &recordings::Options {
-            out: &options.out,
-            frames: options.frames as usize,
-            size: options.size as usize,
-            whole_frame: options.whole_frame,
-        },
-    )?;
-    if clips == 0 {
-        let (path, frames) = (path.display(), options.frames);
-        return Err(format!("{path}: no face is followed for {frames} frames; try --frames"));
-    }
-    println!("{clips} clips of {} recordings", subjects.len());
-    Ok(())
-}
-
-fn run_synthetic(options: &Options, total: usize) -> Result<(), String> {
     let Options { out, .. } = options;
+    make_folder(out)?;
+    if let Some(dataset) = &options.dataset {
+        return recorded::prepare(dataset, options);
+    }
+    let total = options.synthetic.unwrap_or_default() as usize;
     if options.videos {
         let length = Length::Seconds(options.seconds);
         let write = |i| videos::write(out, options.seed(i), options.set(), length);
@@ -122,10 +111,9 @@ fn run_synthetic(options: &Options, total: usize) -> Result<(), String> {
         let count = CLIPS.min(total - first);
         let render = |i| render_clip(options, options.seed(first + i));
         let mut clips = parallel(options.threads, count, render)?;
-        let path = out.join(format!("shard-{number:05}.safetensors"));
+        let path = shard_path(out, number);
         samples.extend(clips.iter_mut().map(|c| std::mem::take(&mut c.samples)));
-        let shape = (options.frames as usize, options.size as usize);
-        write_shard(&path, if options.val { "validation" } else { "training" }, shape, clips)?;
+        write_shard(options, &path, clips)?;
     }
     if let Some(path) = &options.sheet {
         write_sheet(path, options.size as usize, &samples)
@@ -166,12 +154,13 @@ pub fn parallel<T: Send>(
 fn render_clip(options: &Options, seed: u64) -> Result<ClipTensors, String> {
     let (size, pairs) = (options.size as usize, options.frames as usize);
     let mut clip = Clip::new(seed, options.set(), View::Crops, Length::Pairs(pairs));
-    let attributes = serde_json::to_value(&clip.attributes).map_err(|e| e.to_string())?;
-    let mut tensors = ClipTensors::new(attributes);
+    let mut tensors = ClipTensors::new(json!(clip.attributes));
     let mut frames = Frames::new(&mut clip)?;
+    let contract = Contract::default();
     let mut state = MotionState::default();
     let (mut current, mut previous) = (Vec::new(), Vec::new());
     let (mut crop, mut last_crop) = (Vec::new(), Vec::new());
+    let mut map = vec![0.0; 3 * size * size];
     frames.read(&mut previous)?;
     for frame in 1..=pairs {
         frames.read(&mut current)?;
@@ -183,7 +172,17 @@ fn render_clip(options: &Options, seed: u64) -> Result<ClipTensors, String> {
         }
         area_average(&packed(&current, clip.size()), rect, size, &mut crop);
         let interval = (clip.time(frame) - clip.time(frame - 1)) as f32;
-        tensors.push(&mut state, (&last_crop, &crop), interval, &truth(clip, frame));
+        motion_map(&contract, &mut state, &last_crop, &crop, interval, &mut map);
+        tensors.push_motion(&map);
+        appearance_map(&contract, &crop, &mut map);
+        tensors.push_appearance(&map);
+        tensors.push_truth(&Truth {
+            label: clip.label(frame),
+            wave: clip.wave(frame),
+            time: clip.time(frame),
+            interval,
+            bpm: clip.bpm(frame),
+        });
         if frame == 1 || frame == pairs / 2 || frame == pairs {
             tensors.samples.push(crop.clone());
         }
@@ -193,17 +192,108 @@ fn render_clip(options: &Options, seed: u64) -> Result<ClipTensors, String> {
     Ok(tensors)
 }
 
-fn truth(clip: &Clip, frame: usize) -> Truth {
-    Truth {
-        label: clip.label(frame),
-        wave: clip.wave(frame),
-        time: clip.time(frame),
-        bpm: clip.bpm(frame),
+fn packed(data: &[u8], (width, height): (usize, usize)) -> PackedRgb<'_> {
+    PackedRgb { data, width, height, stride: 3 * width }
+}
+
+/// What is known of one pair of frames; units as in the shard.
+pub struct Truth {
+    pub label: f64,
+    pub wave: f64,
+    pub time: f64,
+    pub interval: f32,
+    pub bpm: f64,
+}
+
+impl ClipTensors {
+    pub fn new(attributes: Value) -> ClipTensors {
+        let empty = Vec::new;
+        ClipTensors {
+            motion: empty(),
+            appearance: empty(),
+            label: empty(),
+            wave: empty(),
+            time: empty(),
+            interval: empty(),
+            bpm: empty(),
+            attributes,
+            samples: Vec::new(),
+        }
+    }
+
+    /// Pairs so far.
+    pub fn pairs(&self) -> usize {
+        self.label.len() / size_of::<f32>()
+    }
+
+    /// From the first frame, which has no pair, to the last.
+    pub fn seconds(&self) -> f64 {
+        let intervals = self.interval.chunks_exact(size_of::<f32>());
+        let seconds = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        intervals.map(|b| f64::from(seconds(b))).sum()
+    }
+
+    pub fn push_motion(&mut self, map: &[f32]) {
+        self.motion.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
+    }
+
+    pub fn push_appearance(&mut self, map: &[f32]) {
+        self.appearance.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
+    }
+
+    pub fn push_truth(&mut self, truth: &Truth) {
+        self.label.extend((truth.label as f32).to_le_bytes());
+        self.wave.extend((truth.wave as f32).to_le_bytes());
+        self.time.extend(truth.time.to_le_bytes());
+        self.interval.extend(truth.interval.to_le_bytes());
+        self.bpm.extend((truth.bpm as f32).to_le_bytes());
     }
 }
 
-fn packed(data: &[u8], (width, height): (usize, usize)) -> PackedRgb<'_> {
-    PackedRgb { data, width, height, stride: 3 * width }
+/// Path of shard `number`.
+pub fn shard_path(out: &Path, number: usize) -> PathBuf {
+    out.join(format!("shard-{number:05}.safetensors"))
+}
+
+/// Writes `clips`, each of `options.frames` pairs, to `path`.
+pub fn write_shard(options: &Options, path: &Path, clips: Vec<ClipTensors>) -> Result<(), String> {
+    let failed = |e: std::io::Error| format!("{}: can't be written: {e}", path.display());
+    let (n, frames, size) = (clips.len(), options.frames as usize, options.size as usize);
+    let attributes: Vec<&Value> = clips.iter().map(|c| &c.attributes).collect();
+    let metadata = BTreeMap::from([
+        ("clips", json!(attributes).to_string()),
+        ("set", if options.val { "validation" } else { "training" }.to_string()),
+    ]);
+    let images = vec![n, frames, 3, size, size];
+    let series = vec![n, frames];
+    let mut columns: [Vec<Vec<u8>>; 7] = Default::default();
+    for clip in clips {
+        let parts = [
+            clip.motion,
+            clip.appearance,
+            clip.label,
+            clip.wave,
+            clip.time,
+            clip.interval,
+            clip.bpm,
+        ];
+        columns.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
+    }
+    let heads = [
+        ("motion", "F16", &images),
+        ("appearance", "F16", &images),
+        ("label", "F32", &series),
+        ("wave", "F32", &series),
+        ("time", "F64", &series),
+        ("interval", "F32", &series),
+        ("bpm", "F32", &series),
+    ];
+    let tensors: Vec<Tensor> = heads
+        .into_iter()
+        .zip(columns)
+        .map(|((name, dtype, shape), data)| Tensor { name, dtype, shape: shape.clone(), data })
+        .collect();
+    shard::write(path, &tensors, &metadata).map_err(failed)
 }
 
 /// Writes crops as a PNG, ten clips a row, each clip's crops above one another; 100 clips at most.
