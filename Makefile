@@ -5,7 +5,7 @@ VIDEO ?=
 PREFIX ?= /usr/local
 PLUGIN_DIR ?= $(DESTDIR)$(shell pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || echo $(PREFIX)/lib/gstreamer-1.0)
 
-.PHONY: all setup demo test bench install clean
+.PHONY: all setup demo test test-training bench install clean
 
 all: setup
 	$(CARGO) build --release --locked
@@ -20,6 +20,17 @@ test: setup
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	G_DEBUG=fatal_warnings $(CARGO) test --locked
+
+# Needs Python 3.11 or newer; PyTorch is installed into training/.venv, some 6 GB.
+test-training: setup training/.venv/done
+	$(CARGO) build --locked --example run_model
+	RUN_MODEL=$(CURDIR)/$(or $(CARGO_TARGET_DIR),target)/debug/examples/run_model \
+		training/.venv/bin/python -m unittest discover -s training/tests
+
+training/.venv/done: training/requirements.txt
+	python3 -m venv training/.venv
+	training/.venv/bin/pip install --quiet --disable-pip-version-check -r training/requirements.txt
+	touch $@
 
 bench: setup
 	$(CARGO) bench --locked

@@ -8,7 +8,7 @@ each clip was made.
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,9 @@ class Batch:
     appearance: torch.Tensor  # [stretches * frames / appearance_every, 3, H, W]
     label: torch.Tensor  # [stretches, frames]
     interval: torch.Tensor  # [stretches], mean frame interval in seconds
+
+    def to(self, device: str) -> "Batch":
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(Batch)))
 
 
 def batches(clips: list[Clip], config: dict, epoch: int):

@@ -1,6 +1,6 @@
 """Scores a trained network on held-out clips the way the plugin reads it.
 
-Example: evaluate.py --model runs/first/model.pt --data data/val --csv runs/first/csv
+Example: evaluate.py --model runs/first/best.safetensors --data data/val --csv runs/first/csv
 """
 
 import argparse
@@ -13,23 +13,29 @@ import torch
 from scipy import signal
 
 from data import Clip, read_clips
-from network import DeepPhys, load_model
+from network import DeepPhys
+from weights import load_model
 
 WINDOW = 10.0  # seconds
 BAND = (40 / 60, 240 / 60)  # Hz
 GRID = 30.0  # Hz, for resampling
 # The tables that are printed: an attribute of the clip and, for a number, its bins.
-GROUPS = {"motion": [], "light": [], "subject": [], "skin_tone": [], "uneven": [], "fps": [],
-          "bpm": [60, 90, 120, 180], "amplitude": [0.003, 0.006, 0.012],
-          "noise": [0.6, 1.2, 2.4], "codec": [0, 3], "face_width": [80, 120, 160]}
+GROUPS = {"motion": [], "light": [], "subject": [], "skin_tone": [], "occlusion": [], "talks": [],
+          "uneven": [], "fps": [20, 26, 40], "codec": [], "kbit_s": [0, 100, 300, 1000],
+          "bpm": [60, 90, 120, 180], "amplitude": [0.003, 0.006, 0.012], "noise": [0.6, 1.2, 2.4],
+          "face_width": [80, 120, 160]}
 
 
-def predict(model: DeepPhys, clip: Clip) -> np.ndarray:
-    """The network's output for each frame, computed in FP32 as the plugin does."""
-    maps = (torch.from_numpy(x.astype(np.float32)).contiguous(memory_format=torch.channels_last)
-            for x in (clip.motion, clip.appearance))
+def predict(model: DeepPhys, clip: Clip, every: int = 1) -> np.ndarray:
+    """The network's output for each frame, computed in FP32 as the plugin does, with the appearance
+    branch run once in `every` frames."""
+    device = next(model.parameters()).device
+    frames = len(clip.label)
+    seen = np.arange(0, frames, every)
+    maps = [torch.from_numpy(x.astype(np.float32)).contiguous(memory_format=torch.channels_last)
+            for x in (np.resize(clip.motion, (len(seen) * every, *clip.motion.shape[1:])), clip.appearance[seen])]
     with torch.inference_mode():
-        return model(*maps).numpy()
+        return model(*(x.to(device) for x in maps)).cpu().numpy()[:frames]
 
 
 def green(clip: Clip) -> np.ndarray:
@@ -83,8 +89,10 @@ def print_by(rows: list[dict], key: str, bins: list[float]) -> None:
     """One line for each value of an attribute, or for each bin of a number."""
     groups = defaultdict(list)
     for row in rows:
-        value = row.get(key)
-        if bins and value is not None:
+        if key not in row:
+            return
+        value = row[key]
+        if bins and not isinstance(value, str):
             upper = int(np.searchsorted(bins, value))
             value = f"to {bins[upper]:7g}" if upper < len(bins) else f"to {'more':>7}"
         groups[f"{value:.4g}" if isinstance(value, float) else str(value)].append(row)
@@ -102,25 +110,50 @@ def write_csv(folder: Path, clip: Clip, prediction: np.ndarray) -> None:
             writer.writerow([f"{p:.6g}", f"{l:.6g}", f"{t:.6f}"])
 
 
+def band_level(prediction: np.ndarray, clip: Clip) -> float:
+    """Root mean square of the output within 40 to 240 bpm: what is left of it for the signal stage."""
+    rate = 1 / float(np.mean(clip.interval))
+    spectrum = np.abs(np.fft.rfft(prediction - prediction.mean())) / len(prediction)
+    frequency = np.fft.rfftfreq(len(prediction), 1 / rate)
+    inside = (frequency >= BAND[0]) & (frequency <= BAND[1])
+    return float(np.sqrt(2 * np.sum(spectrum[inside] ** 2)))
+
+
+def print_levels(levels: dict[bool, list[float]]) -> None:
+    """How loud the output is without a pulse, against with one: it should be quiet."""
+    if levels[True] and levels[False]:
+        alive, lifeless = (np.median(levels[kind]) for kind in (True, False))
+        print(f"{'no pulse':>16} n {len(levels[False]):4}  output in band {lifeless:.3f}, "
+              f"{lifeless / alive:.2f} of that with a pulse (medians)")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True, type=Path, help="model.pt of a run")
-    parser.add_argument("--data", required=True, nargs="+", type=Path, help="folders of shards")
-    parser.add_argument("--csv", type=Path, help="folder for one CSV file a clip")
-    args = parser.parse_args()
+    args = parse_arguments()
     torch.set_num_threads(2)
     model, _ = load_model(args.model)
-    rows, baseline = [], []
+    rows, baseline, levels = [], [], {True: [], False: []}
     for clip in read_clips(args.data):
-        prediction = predict(model, clip)
+        prediction = predict(model, clip, args.appearance_every)
         rows += rate_errors(clip, prediction)
         baseline += rate_errors(clip, green(clip))
+        levels[clip.alive].append(band_level(prediction, clip))
         if args.csv:
             write_csv(args.csv, clip, prediction)
     print(f"{'all':>16} {'':<14} {summary(rows)}")
     print(f"{'GREEN':>16} {'':<14} {summary(baseline)}")
+    print_levels(levels)
     for key, bins in GROUPS.items():
         print_by(rows, key, bins)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, type=Path, help="weights of a run, safetensors")
+    parser.add_argument("--data", required=True, nargs="+", type=Path, help="folders of shards")
+    parser.add_argument("--csv", type=Path, help="folder for one CSV file a clip")
+    parser.add_argument("--appearance-every", default=1, type=int, metavar="K",
+                        help="run the appearance branch once in K frames")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

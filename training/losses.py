@@ -26,7 +26,7 @@ def band_weight(frames: int, interval: torch.Tensor) -> torch.Tensor:
 
     The edges fall off over 0.15 Hz. `interval` is each row's mean frame interval in seconds.
     """
-    frequency = torch.arange(frames // 2 + 1) / (frames * interval[:, None])
+    frequency = torch.arange(frames // 2 + 1, device=interval.device) / (frames * interval[:, None])
     rise = torch.sigmoid((frequency - BAND[0]) / 0.05)
     fall = torch.sigmoid((BAND[1] - frequency) / 0.05)
     return rise * fall / frequency.clamp_min(BAND[0] / 2).square()
@@ -35,7 +35,7 @@ def band_weight(frames: int, interval: torch.Tensor) -> torch.Tensor:
 def band_correlation(x: torch.Tensor, y: torch.Tensor, interval: torch.Tensor) -> torch.Tensor:
     """Pearson's r of each row's pulse waves: both integrated and band-passed, by their spectra."""
     frames = x.shape[1]
-    window = torch.hann_window(frames, periodic=False)
+    window = torch.hann_window(frames, periodic=False, device=x.device)
     x, y = (torch.fft.rfft(window * (s - s.mean(1, keepdim=True))) for s in (x, y))
     weight = band_weight(frames, interval)
     cross = (weight * (x * y.conj()).real).sum(1)

@@ -27,18 +27,19 @@ class ModelConfig:
     use_batch_norm: bool = False
     conv_dropout_rate: float = 0.0
     fully_connected_dropout_rate: float = 0.2
+    appearance_every: int = 1
 
     def __post_init__(self):
-        supported = (self.model_type, self.data_format, self.use_batch_norm)
-        if supported != ("DeepPhys", "channels_first", False):
-            raise ValueError(f"not supported: {supported}")
+        choices = {"model_type": ("DeepPhys", "separable"), "input_size": (36, 72),
+                   "data_format": ("channels_first", "channels_last")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"[model]: {name} is {getattr(self, name)!r}, not one of {allowed}")
 
     @staticmethod
     def read(table: dict) -> "ModelConfig":
         """From a TOML table; an unknown key is an error."""
-        unknown = set(table) - {f.name for f in fields(ModelConfig)}
-        if unknown:
-            raise ValueError(f"[model]: unknown keys {sorted(unknown)}")
+        refuse_unknown("[model]", table, [f.name for f in fields(ModelConfig)])
         return ModelConfig(**{**table, "channels": tuple(table.get("channels", (32, 64)))})
 
     def sizes(self) -> list[int]:
@@ -47,32 +48,71 @@ class ModelConfig:
         pooled = (first - 2) // 2
         return [first, first - 2, pooled, pooled, pooled - 2, (pooled - 2) // 2]
 
-    def multiply_adds(self) -> int:
-        """Multiply-adds of the convolutions and dense layers for one frame."""
+    def multiply_adds(self, appearance_every: int = 1) -> float:
+        """Multiply-adds of the convolutions and dense layers for one frame, where the appearance
+        branch is run once in so many."""
         (a, b), s, k = self.channels, self.sizes(), self.first_kernel
-        convs = [(3 * k * k, a, s[0]), (9 * a, a, s[1]), (9 * a, b, s[3]), (9 * b, b, s[4])]
-        branch = sum(inputs * outputs * size**2 for inputs, outputs, size in convs)
+        branch = 3 * k * k * a * s[0] ** 2
+        for inputs, outputs, size in ((a, a, s[1]), (a, b, s[3]), (b, b, s[4])):
+            separable = 9 * inputs + inputs * outputs
+            branch += (9 * inputs * outputs if self.model_type == "DeepPhys" else separable) * size**2
         masks = a * s[1] ** 2 + b * s[4] ** 2
-        return 2 * branch + masks + b * s[5] ** 2 * self.dense + self.dense
+        dense = b * s[5] ** 2 * self.dense + self.dense
+        return branch + dense + (branch + masks) / appearance_every
+
+
+def refuse_unknown(where: str, table: dict, known: list[str]) -> None:
+    """An error that names the keys that nobody reads."""
+    unknown = sorted(set(table) - set(known))
+    if unknown:
+        raise ValueError(f"{where}: unknown keys {unknown}")
 
 
 def read_config(path: str | Path) -> dict:
     """The whole configuration file as a dictionary."""
     with open(path, "rb") as file:
-        return tomllib.load(file)
+        config = tomllib.load(file)
+    refuse_unknown(str(path), config, ["model", "train", "fine_tune"])
+    return config
+
+
+class Layer(nn.Module):
+    """A convolution, plain or depthwise-separable, and its batch norm where that is asked for."""
+
+    def __init__(self, config: ModelConfig, inputs: int, outputs: int, first: bool, padded: bool):
+        super().__init__()
+        kernel = config.first_kernel if first else 3
+        padding = kernel // 2 if padded else 0
+        stride = config.first_stride if first else 1
+        separable = config.model_type == "separable" and not first
+        self.depth = None
+        if separable:
+            self.depth = nn.Conv2d(inputs, inputs, kernel, padding=padding, groups=inputs, bias=False)
+            kernel, padding = 1, 0
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding)
+        self.norm = nn.BatchNorm2d(outputs) if config.use_batch_norm else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.depth is not None:
+            x = self.depth(x)
+        x = self.conv(x)
+        return torch.tanh(x if self.norm is None else self.norm(x))
+
+    def folded(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight and bias of the convolution with the batch norm's scale and shift in them."""
+        weight, bias = self.conv.weight.detach(), self.conv.bias.detach()
+        if self.norm is None:
+            return weight, bias
+        scale = self.norm.weight.detach() / (self.norm.running_var + self.norm.eps).sqrt()
+        shift = self.norm.bias.detach() - self.norm.running_mean * scale
+        return weight * scale[:, None, None, None], bias * scale + shift
 
 
 def branch(config: ModelConfig) -> nn.ModuleList:
     """The four convolutions that both branches have; the second of each pair is not padded."""
-    (a, b), k = config.channels, config.first_kernel
-    return nn.ModuleList(
-        [
-            nn.Conv2d(3, a, k, stride=config.first_stride, padding=k // 2),
-            nn.Conv2d(a, a, 3),
-            nn.Conv2d(a, b, 3, padding=1),
-            nn.Conv2d(b, b, 3),
-        ]
-    )
+    a, b = config.channels
+    shapes = [(3, a, True, True), (a, a, False, False), (a, b, False, True), (b, b, False, False)]
+    return nn.ModuleList([Layer(config, *shape) for shape in shapes])
 
 
 def normalise_mask(mask: torch.Tensor) -> torch.Tensor:
@@ -101,8 +141,7 @@ class DeepPhys(nn.Module):
         for pair in (0, 1):
             if pair:
                 x = self.drop(F.avg_pool2d(x, 2))
-            x = torch.tanh(self.appearance[2 * pair](x))
-            x = torch.tanh(self.appearance[2 * pair + 1](x))
+            x = self.appearance[2 * pair + 1](self.appearance[2 * pair](x))
             masks.append(normalise_mask(self.attention[pair](x)))
         return masks
 
@@ -112,27 +151,12 @@ class DeepPhys(nn.Module):
         for pair, mask in enumerate(self.masks(appearance)):
             if repeat > 1:
                 mask = mask.repeat_interleave(repeat, 0)
-            x = torch.tanh(self.motion[2 * pair](x))
-            x = torch.tanh(self.motion[2 * pair + 1](x)) * mask.to(x.dtype)
+            x = self.motion[2 * pair + 1](self.motion[2 * pair](x)) * mask.to(x.dtype)
             x = self.drop(F.avg_pool2d(x, 2))
         x = torch.tanh(self.dense(x.flatten(1)))
         x = F.dropout(x, self.config.fully_connected_dropout_rate, self.training)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(x.device.type, enabled=False):
             return self.output(x.float())[:, 0]
 
     def drop(self, x: torch.Tensor) -> torch.Tensor:
         return F.dropout(x, self.config.conv_dropout_rate, self.training)
-
-
-def save_model(path: str | Path, model: DeepPhys, note: str) -> None:
-    """Writes the weights with what is needed to build the network again."""
-    config = {f.name: getattr(model.config, f.name) for f in fields(ModelConfig)}
-    torch.save({"config": config, "note": note, "weights": model.state_dict()}, path)
-
-
-def load_model(path: str | Path) -> tuple[DeepPhys, str]:
-    """Reads what `save_model` wrote: the network, in evaluation mode, and the note."""
-    saved = torch.load(path, weights_only=True)
-    model = DeepPhys(ModelConfig.read(saved["config"]))
-    model.load_state_dict(saved["weights"])
-    return model.eval(), saved["note"]

@@ -1,4 +1,8 @@
-"""Trains the network. Example: train.py --data data/train --val data/val --out runs/first"""
+"""Trains the network. Example: train.py --data data/train --val data/val --out runs/first
+
+Writes to --out: log.csv (a line a step), held_out.csv (a line an epoch), curves.svg,
+checkpoint.pt (to --resume from), last.safetensors and best.safetensors (to export).
+"""
 
 import argparse
 import csv
@@ -7,35 +11,48 @@ from pathlib import Path
 
 import torch
 
+from curves import write_curves
 from data import Clip, batches, read_clips
 from evaluate import predict, rate_errors, summary
 from losses import pulse_loss
-from network import DeepPhys, ModelConfig, load_model, read_config, save_model
+from network import DeepPhys, ModelConfig, read_config, refuse_unknown
+from weights import load_model, save_model
 
 COLUMNS = ["step", "epoch", "seconds", "lr", "loss", "r_wave", "r_derivative", "mse", "mse_lifeless"]
+KEYS = ["seed", "epochs", "batch_clips", "stretch", "learning_rate", "weight_decay",
+        "derivative_weight", "mse_weight", "lifeless_weight", "noise_share", "cover_share", "freeze",
+        "bf16", "threads"]
 
 
 class Training:
     """Network, optimiser, schedule and log of one run; saved and resumed at the end of epochs."""
 
-    def __init__(self, config: dict, clips: list[Clip], out: Path):
-        self.config, self.clips, self.out = config["train"], clips, out
-        torch.manual_seed(self.config["seed"])
+    def __init__(self, config: dict, clips: list[Clip], out: Path, device: str = "cpu"):
+        refuse_unknown("[train]", config["train"], KEYS)
+        self.clips, self.out, self.device = clips, out, device
+        torch.manual_seed(config["train"]["seed"])
         model = DeepPhys(ModelConfig.read(config["model"]))
-        self.model = model.to(memory_format=torch.channels_last)
+        self.config = {**config["train"], "appearance_every": model.config.appearance_every}
+        self.model = model.to(device, memory_format=torch.channels_last)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad = not name.startswith(tuple(self.config["freeze"]))
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), self.config["learning_rate"], weight_decay=self.config["weight_decay"]
+            [p for p in model.parameters() if p.requires_grad],
+            self.config["learning_rate"], weight_decay=self.config["weight_decay"],
         )
         self.steps = len(clips) // self.config["batch_clips"]
+        if not self.steps:
+            raise ValueError(f"{len(clips)} clips make no batch of {self.config['batch_clips']}")
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, self.config["learning_rate"], self.steps * self.config["epochs"], pct_start=0.2
         )
-        self.epoch = 0
+        self.epoch, self.best = 0, -1.0
         out.mkdir(parents=True, exist_ok=True)
 
     def step(self, batch) -> dict[str, float]:
         """One optimiser step; returns the loss and its parts."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config["bf16"]):
+        batch = batch.to(self.device)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.config["bf16"]):
             prediction = self.model(batch.motion, batch.appearance)
         prediction = prediction.view(batch.label.shape)
         loss, parts = pulse_loss(prediction, batch.label, batch.interval, self.config)
@@ -57,71 +74,118 @@ class Training:
                    "seconds": seconds, "lr": self.schedule.get_last_lr()[0], **parts}
             log.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
             if i % 20 == 0:
-                print(f"epoch {self.epoch} {i}/{self.steps} {seconds:.0f} s  " +
+                left = seconds / (i + 1) * (self.steps * (self.config["epochs"] - self.epoch) - i - 1)
+                print(f"epoch {self.epoch} {i}/{self.steps} {seconds:.0f} s, {left / 60:.0f} min left  " +
                       "  ".join(f"{k} {v:.3f}" for k, v in parts.items()), flush=True)
         self.epoch += 1
 
-    def save(self, note: str) -> None:
-        """`checkpoint.pt` to resume from, `model.pt` to export."""
+    def save(self, note: str, score: float | None) -> None:
+        """`checkpoint.pt` to resume from, the network as it is, and the best so far by `score`."""
+        save_model(self.out / "last.safetensors", self.model, note)
+        if score is None or score >= self.best:
+            self.best = -1.0 if score is None else score
+            save_model(self.out / "best.safetensors", self.model, note)
         parts = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
         state = {name: part.state_dict() for name, part in parts.items()}
-        state["random"] = torch.get_rng_state()
-        torch.save({"epoch": self.epoch, **state}, self.out / "checkpoint.pt")
-        save_model(self.out / "model.pt", self.model, note)
+        state |= {"random": torch.get_rng_state(), "epoch": self.epoch, "best": self.best}
+        torch.save(state, self.out / "checkpoint.pt")
 
     def resume(self) -> None:
-        """Goes on from `checkpoint.pt`."""
+        """Goes on from `checkpoint.pt`, as if there had been no break."""
         saved = torch.load(self.out / "checkpoint.pt", weights_only=True)
-        self.epoch = saved["epoch"]
+        self.epoch, self.best = saved["epoch"], saved["best"]
         torch.set_rng_state(saved["random"])
         for name in ("model", "optimizer", "schedule"):
             getattr(self, name).load_state_dict(saved[name])
 
 
-def report(model: DeepPhys, clips: list[Clip]) -> None:
-    """The held-out error so far."""
-    model.eval()
-    rows = [row for clip in clips for row in rate_errors(clip, predict(model, clip))]
+def judge(training: Training, clips: list[Clip]) -> float | None:
+    """Prints the held-out error so far and notes it; the share of windows within 5 bpm."""
+    if not clips:
+        return None
+    training.model.eval()
+    rows = [row for clip in clips for row in rate_errors(clip, predict(training.model, clip))]
     print("held out:", summary(rows), flush=True)
+    within = float(sum(row["error"] <= 5 for row in rows) / len(rows))
+    error = sum(row["error"] for row in rows) / len(rows)
+    with open(training.out / "held_out.csv", "w" if training.epoch == 1 else "a", newline="") as file:
+        if training.epoch == 1:
+            file.write("epoch,mae,within5\n")
+        file.write(f"{training.epoch},{error:.3f},{within:.4f}\n")
+    return within
+
+
+def run(training: Training, held_out: list[Clip], note: str, resumed: bool) -> None:
+    """All epochs that are left."""
+    with open(training.out / "log.csv", "a" if resumed else "w", newline="") as file:
+        log = csv.DictWriter(file, COLUMNS)
+        if not resumed:
+            log.writeheader()
+        while training.epoch < training.config["epochs"]:
+            training.run_epoch(log)
+            file.flush()
+            training.save(note, judge(training, held_out))
+            write_curves(training.out)
 
 
 def main() -> None:
     args = parse_arguments()
-    config = read_config(args.config)
+    config = configure(args)
     torch.set_num_threads(config["train"]["threads"])
     clips, held_out = read_clips(args.data), read_clips(args.val)[: args.val_clips] if args.val else []
-    training = Training(config, clips, args.out)
-    print(f"{len(clips)} clips, {training.steps} steps an epoch, "
-          f"{training.model.config.multiply_adds() / 1e6:.1f} M multiply-adds a frame")
     note = ""
     if args.init:
         first, note = load_model(args.init)
-        training.model.load_state_dict(first.state_dict())
+        config["model"] = vars(first.config)
         note += ", then "
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    training = Training(config, clips, args.out, device)
+    if args.init:
+        training.model.load_state_dict(first.state_dict())
     if args.resume:
         training.resume()
-    note += f"{len(clips)} synthetic clips x {config['train']['epochs']} epochs, seed {config['train']['seed']}"
-    with open(args.out / "log.csv", "a" if args.resume else "w", newline="") as file:
-        log = csv.DictWriter(file, COLUMNS)
-        if not args.resume:
-            log.writeheader()
-        while training.epoch < config["train"]["epochs"]:
-            training.run_epoch(log)
-            file.flush()
-            training.save(note)
-            if held_out:
-                report(training.model, held_out)
+    model, settings = training.model.config, config["train"]
+    print(f"{len(clips)} clips, {training.steps} steps an epoch on {device}, "
+          f"{model.multiply_adds(model.appearance_every) / 1e6:.1f} M multiply-adds a frame")
+    kind = "recorded" if any("recording" in clip.attributes for clip in clips) else "synthetic"
+    note += f"{len(clips)} {kind} clips x {settings['epochs']} epochs, seed {settings['seed']}"
+    run(training, held_out, note, args.resume)
+
+
+def configure(args: argparse.Namespace) -> dict:
+    """The configuration file with what the command line changes."""
+    config = read_config(args.config)
+    if args.fine_tune:
+        config["train"] |= config["fine_tune"]
+    for setting in args.set:
+        key, _, value = setting.partition("=")
+        table, _, name = key.partition(".")
+        if name not in config.get(table, {}):
+            raise SystemExit(f"--set {setting}: there is no {key} in {args.config}")
+        old = config[table][name]
+        config[table][name] = value if isinstance(old, str) else parse_value(value)
+    return config
+
+
+def parse_value(text: str):
+    """A number, a list or a truth value, as TOML has them."""
+    import tomllib
+
+    return tomllib.loads(f"value = {text}")["value"]
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default=Path(__file__).parent / "config.toml", type=Path)
+    parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="overrides the file")
     parser.add_argument("--data", required=True, nargs="+", type=Path, help="folders of shards")
     parser.add_argument("--val", nargs="*", default=[], type=Path, help="folders of held-out shards")
     parser.add_argument("--val-clips", default=100, type=int, help="held-out clips read after each epoch")
     parser.add_argument("--out", required=True, type=Path, help="folder for the log and the weights")
-    parser.add_argument("--init", type=Path, help="model.pt of another run to start from")
+    parser.add_argument("--init", type=Path, help="weights to start from, which bring their [model] along")
+    parser.add_argument("--fine-tune", action="store_true", help="with the table [fine_tune]")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--device", help="cpu or cuda; cuda where there is one")
     return parser.parse_args()
 
 
