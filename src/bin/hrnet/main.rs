@@ -4,6 +4,7 @@ mod dataset;
 mod infer;
 mod layouts;
 mod media;
+mod model;
 mod partial;
 mod picture;
 mod prepare;
@@ -28,6 +29,7 @@ enum Command {
     Infer(infer::Args),
     Signal(signal::Args),
     Prepare(prepare::Options),
+    Model(model::Args),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Infer(args) => infer::run(&args),
         Command::Signal(args) => signal::run(&args),
         Command::Prepare(options) => prepare::run(&options),
+        Command::Model(args) => model::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
