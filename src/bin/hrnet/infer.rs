@@ -199,7 +199,7 @@ impl Tally {
     fn summary(self, name: &str) -> Summary {
         let mut faces: Vec<_> = self.faces.into_iter().map(|(id, f)| f.summary(id)).collect();
         faces.sort_by_key(|f| (std::cmp::Reverse(f.seconds), f.id));
-        let seconds = self.last.saturating_sub(self.first.unwrap_or(0)) as f64 * 1e-9;
+        let seconds = self.last.saturating_sub(self.first.unwrap_or(0)) as f64 / 1e9;
         Summary { name: name.into(), frames: self.frames, seconds, faces }
     }
 }

@@ -9,7 +9,6 @@ mod infer;
 mod layouts;
 mod media;
 mod model;
-mod onnx;
 mod partial;
 mod picture;
 mod plot;

@@ -12,6 +12,9 @@ use crate::dataset::{Frame, Media};
 /// How long the bus is left alone while no frame comes.
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
+/// What is said of an image that is none.
+const NO_PICTURE: &str = "is not a picture that can be decoded";
+
 /// What is run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -123,10 +126,14 @@ fn play_frames(
             }
         }
         let Some(oldest) = waiting.pop_front() else { return Ok(()) };
-        let named = |e: String| format!("{}: {e}", oldest.path.display());
+        // The source's own complaint says less than that its data were not taken.
+        let named = |e: String| {
+            let e = if e.starts_with("Internal data stream") { NO_PICTURE } else { &e };
+            format!("{}: {e}", oldest.path.display())
+        };
         match player.next().map_err(named)? {
             Some(record) if record.time == oldest.time => take(record)?,
-            _ => return Err(named("is not a picture that can be decoded".into())),
+            _ => return Err(named(NO_PICTURE.into())),
         }
     }
 }
@@ -142,7 +149,11 @@ fn decoder(path: &Path) -> &'static str {
 
 /// Refuses an image of another size than the first one.
 fn check_size(frame: &Frame, size: &mut Option<(u32, u32)>) -> Result<(), String> {
-    let Some(found) = crate::picture::size(&frame.path)? else { return Ok(()) };
+    let Some(found) = crate::picture::size(&frame.path)? else {
+        // What stands before a JPEG's size has no limit: its decoder judges.
+        let jpeg = crate::picture::media_type(&frame.path) == "image/jpeg";
+        return if jpeg { Ok(()) } else { Err(format!("{}: {NO_PICTURE}", frame.path.display())) };
+    };
     let (w, h) = *size.get_or_insert(found);
     if found == (w, h) {
         return Ok(());
@@ -179,6 +190,12 @@ impl Player {
         REGISTER.call_once(|| {
             // Fails only where it has been done before.
             let _ = gstheartrate::plugin_register_static();
+            // Chosen for some browsers' recordings, it does not play them; the plain decoder does.
+            for name in ["vp8alphadecodebin", "vp9alphadecodebin"] {
+                if let Some(factory) = gst::ElementFactory::find(name) {
+                    factory.set_rank(gst::Rank::NONE);
+                }
+            }
         });
         let bin = gst::parse::launch(launch).map_err(|e| format!("an element is missing: {e}"))?;
         let pipeline = bin.downcast::<gst::Pipeline>().expect("several elements make a pipeline");
