@@ -10,7 +10,8 @@ use gst_base::subclass::prelude::*;
 use super::Backend;
 use super::contract;
 use super::engine::{self, Attention, Engine, EngineError, Network};
-use super::maps::{self, MotionState};
+use super::maps::MotionState;
+use super::pair::Pair;
 use crate::meta::{Face, FaceCrop, FaceCropMeta, HeartRateMeta};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -124,26 +125,19 @@ fn item(
     interval: gst::ClockTime,
     face: &mut FaceState,
 ) -> Option<Item> {
-    let previous = crop.previous.as_ref()?;
-    let fit = |pixels: &[f32]| maps::resized(pixels, crop.size, network.size);
-    let resized = (crop.size != network.size).then(|| (fit(&previous.pixels), fit(&crop.pixels)));
-    let (previous, current) = match &resized {
-        Some((previous, current)) => (&previous[..], &current[..]),
-        None => (&previous.pixels[..], &crop.pixels[..]),
-    };
+    let pair = Pair::new(crop, interval, network.size)?;
     let mut map = vec![0.0; network.map_len()];
     let arranged = |map: &[f32]| {
         let mut tensor = vec![0.0; map.len()];
         network.layout.arrange(network.contract.color, map, &mut tensor);
         tensor
     };
-    let seconds = interval.nseconds() as f32 * 1e-9;
-    maps::motion_map(&network.contract, &mut face.motion, previous, current, seconds, &mut map);
+    pair.motion(&network.contract, &mut face.motion, &mut map);
     let motion = arranged(&map);
     let attention = face.attention.clone();
     let mut appearance = Vec::new();
     if attention.is_none() {
-        maps::appearance_map(&network.contract, current, &mut map);
+        pair.appearance(&network.contract, &mut map);
         appearance = arranged(&map);
     }
     Some(Item { id: crop.id, motion, appearance, attention })
@@ -390,7 +384,8 @@ impl BaseTransformImpl for HrnetInfer {
         decide_query: Option<&gst::query::Allocation>,
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
-        self.parent_propose_allocation(decide_query, query)?;
+        // It fails where the sink has nothing to say, as appsink and fakesink: we have all the same.
+        let _ = self.parent_propose_allocation(decide_query, query);
         if let Some(state) = self.state.lock().unwrap().as_ref() {
             let proposal = FaceCropMeta::proposal(state.engine.network().size);
             query.add_allocation_meta::<FaceCropMeta>(Some(&proposal));

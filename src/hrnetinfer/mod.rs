@@ -8,6 +8,7 @@ mod cpu;
 pub mod engine;
 mod imp;
 pub mod maps;
+pub mod pair;
 
 glib::wrapper! {
     /// Runs a two-branch attention network (DeepPhys, NVIDIA HeartRateNet) on each face's pair of

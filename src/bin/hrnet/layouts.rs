@@ -11,9 +11,12 @@ use crate::table::Table;
 const IMAGES: [&str; 4] = ["bmp", "png", "jpg", "jpeg"];
 const VIDEOS: [&str; 6] = ["mkv", "mp4", "avi", "mov", "webm", "m4v"];
 
+/// Reads a recording's folder of one layout, with the frame rate of images without timestamps.
+type Reader = fn(&Path, f64) -> Result<Option<Subject>, String>;
+
 /// The recording in `folder`; `None` if there is none of this layout.
 pub fn read(folder: &Path, layout: Layout, fps: f64) -> Result<Option<Subject>, String> {
-    let readers: &[fn(&Path, f64) -> Result<Option<Subject>, String>] = match layout {
+    let readers: &[Reader] = match layout {
         Layout::Auto => &[read_ubfc, read_pure, read_heartratenet],
         Layout::Ubfc => &[read_ubfc],
         Layout::Pure => &[read_pure],

@@ -14,6 +14,7 @@ mod plot;
 mod prepare;
 mod print;
 mod readings;
+mod recorded;
 mod recording;
 mod report;
 mod score;

@@ -8,39 +8,50 @@ use std::sync::{Mutex, PoisonError};
 use gstheartrate::facecrop::area::{PackedRgb, area_average};
 use gstheartrate::hrnetinfer::contract::Contract;
 use gstheartrate::hrnetinfer::maps::{MotionState, appearance_map, motion_map};
-use gstheartrate::scene::clip::{Attributes, Clip, Length, Set, View};
+use gstheartrate::scene::clip::{Clip, Length, Set, View};
+use serde_json::{Value, json};
 
+use crate::dataset::Layout;
+use crate::partial::make_folder;
+use crate::recorded;
 use crate::shard::{self, Tensor, half};
 use crate::transcode::Frames;
 use crate::videos;
 
 /// Clips in a file.
-const CLIPS: usize = 50;
+pub const CLIPS: usize = 50;
 
 /// Writes shards of training tensors.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Number of synthetic clips to render.
+    /// Data set whose recordings are cut into clips
+    #[arg(value_name = "DATASET", required_unless_present = "synthetic")]
+    dataset: Option<PathBuf>,
+    /// How the data set's folders are laid out
+    #[arg(long, value_enum, default_value_t)]
+    pub layout: Layout,
+    /// Number of synthetic clips to render, in place of a data set.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    synthetic: u64,
+    #[arg(conflicts_with_all = ["dataset", "layout"])]
+    synthetic: Option<u64>,
     /// Folder for the shards; made if it is not there.
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    pub out: PathBuf,
     /// First seed: clip i is drawn from seed + i.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Pairs of frames in a clip.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    frames: u32,
+    pub frames: u32,
     /// Side of the network's input in pixels.
     #[arg(long, default_value_t = 36, value_parser = clap::value_parser!(u32).range(4..=256))]
-    size: u32,
+    pub size: u32,
     /// Clips to check with: other seeds, drawn faces of wider proportions, other motion.
     #[arg(long)]
     val: bool,
     /// Writes videos of 640 × 480 with their ground truth, in the layout that `hrnet evaluate`
     /// reads, instead of tensors
-    #[arg(long)]
+    #[arg(long, requires = "synthetic")]
     videos: bool,
     /// Seconds of a video.
     #[arg(long, default_value_t = 20.0, value_parser = seconds, requires = "videos")]
@@ -49,7 +60,7 @@ pub struct Options {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
     threads: u32,
     /// Also writes a picture of the clips' crops, for looking at.
-    #[arg(long, value_name = "PNG")]
+    #[arg(long, value_name = "PNG", requires = "synthetic")]
     sheet: Option<PathBuf>,
 }
 
@@ -69,15 +80,15 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// The tensors of one clip as bytes, with its description.
-struct ClipTensors {
-    motion: Vec<u8>,
-    appearance: Vec<u8>,
+pub struct ClipTensors {
+    pub motion: Vec<u8>,
+    pub appearance: Vec<u8>,
     label: Vec<u8>,
     wave: Vec<u8>,
     time: Vec<u8>,
     interval: Vec<u8>,
     bpm: Vec<u8>,
-    attributes: Attributes,
+    pub attributes: Value,
     /// First, middle and last crop, planar RGB, for the sheet.
     samples: Vec<Vec<f32>>,
 }
@@ -85,8 +96,11 @@ struct ClipTensors {
 /// Runs the command; the error names what failed.
 pub fn run(options: &Options) -> Result<(), String> {
     let Options { out, .. } = options;
-    std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
-    let total = options.synthetic as usize;
+    make_folder(out)?;
+    if let Some(dataset) = &options.dataset {
+        return recorded::prepare(dataset, options);
+    }
+    let total = options.synthetic.unwrap_or_default() as usize;
     if options.videos {
         let length = Length::Seconds(options.seconds);
         let write = |i| videos::write(out, options.seed(i), options.set(), length);
@@ -97,9 +111,9 @@ pub fn run(options: &Options) -> Result<(), String> {
         let count = CLIPS.min(total - first);
         let render = |i| render_clip(options, options.seed(first + i));
         let mut clips = parallel(options.threads, count, render)?;
-        let path = out.join(format!("shard-{number:05}.safetensors"));
+        let path = shard_path(out, number);
         samples.extend(clips.iter_mut().map(|c| std::mem::take(&mut c.samples)));
-        write_shard(options, &path, clips).map_err(|e| format!("{}: {e}", path.display()))?;
+        write_shard(options, &path, clips)?;
     }
     if let Some(path) = &options.sheet {
         write_sheet(path, options.size as usize, &samples)
@@ -140,7 +154,7 @@ pub fn parallel<T: Send>(
 fn render_clip(options: &Options, seed: u64) -> Result<ClipTensors, String> {
     let (size, pairs) = (options.size as usize, options.frames as usize);
     let mut clip = Clip::new(seed, options.set(), View::Crops, Length::Pairs(pairs));
-    let mut tensors = ClipTensors::new(clip.attributes.clone());
+    let mut tensors = ClipTensors::new(json!(clip.attributes));
     let mut frames = Frames::new(&mut clip)?;
     let contract = Contract::default();
     let mut state = MotionState::default();
@@ -159,10 +173,16 @@ fn render_clip(options: &Options, seed: u64) -> Result<ClipTensors, String> {
         area_average(&packed(&current, clip.size()), rect, size, &mut crop);
         let interval = (clip.time(frame) - clip.time(frame - 1)) as f32;
         motion_map(&contract, &mut state, &last_crop, &crop, interval, &mut map);
-        tensors.motion.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
+        tensors.push_motion(&map);
         appearance_map(&contract, &crop, &mut map);
-        tensors.appearance.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
-        tensors.push_truth(clip, frame, interval);
+        tensors.push_appearance(&map);
+        tensors.push_truth(&Truth {
+            label: clip.label(frame),
+            wave: clip.wave(frame),
+            time: clip.time(frame),
+            interval,
+            bpm: clip.bpm(frame),
+        });
         if frame == 1 || frame == pairs / 2 || frame == pairs {
             tensors.samples.push(crop.clone());
         }
@@ -176,8 +196,17 @@ fn packed(data: &[u8], (width, height): (usize, usize)) -> PackedRgb<'_> {
     PackedRgb { data, width, height, stride: 3 * width }
 }
 
+/// What is known of one pair of frames; units as in the shard.
+pub struct Truth {
+    pub label: f64,
+    pub wave: f64,
+    pub time: f64,
+    pub interval: f32,
+    pub bpm: f64,
+}
+
 impl ClipTensors {
-    fn new(attributes: Attributes) -> ClipTensors {
+    pub fn new(attributes: Value) -> ClipTensors {
         let empty = Vec::new;
         ClipTensors {
             motion: empty(),
@@ -192,20 +221,47 @@ impl ClipTensors {
         }
     }
 
-    fn push_truth(&mut self, clip: &Clip, frame: usize, interval: f32) {
-        self.label.extend((clip.label(frame) as f32).to_le_bytes());
-        self.wave.extend((clip.wave(frame) as f32).to_le_bytes());
-        self.time.extend(clip.time(frame).to_le_bytes());
-        self.interval.extend(interval.to_le_bytes());
-        self.bpm.extend((clip.bpm(frame) as f32).to_le_bytes());
+    /// Pairs so far.
+    pub fn pairs(&self) -> usize {
+        self.label.len() / size_of::<f32>()
+    }
+
+    /// From the first frame, which has no pair, to the last.
+    pub fn seconds(&self) -> f64 {
+        let intervals = self.interval.chunks_exact(size_of::<f32>());
+        let seconds = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        intervals.map(|b| f64::from(seconds(b))).sum()
+    }
+
+    pub fn push_motion(&mut self, map: &[f32]) {
+        self.motion.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
+    }
+
+    pub fn push_appearance(&mut self, map: &[f32]) {
+        self.appearance.extend(map.iter().flat_map(|v| half(*v).to_le_bytes()));
+    }
+
+    pub fn push_truth(&mut self, truth: &Truth) {
+        self.label.extend((truth.label as f32).to_le_bytes());
+        self.wave.extend((truth.wave as f32).to_le_bytes());
+        self.time.extend(truth.time.to_le_bytes());
+        self.interval.extend(truth.interval.to_le_bytes());
+        self.bpm.extend((truth.bpm as f32).to_le_bytes());
     }
 }
 
-fn write_shard(options: &Options, path: &Path, clips: Vec<ClipTensors>) -> std::io::Result<()> {
+/// Path of shard `number`.
+pub fn shard_path(out: &Path, number: usize) -> PathBuf {
+    out.join(format!("shard-{number:05}.safetensors"))
+}
+
+/// Writes `clips`, each of `options.frames` pairs, to `path`.
+pub fn write_shard(options: &Options, path: &Path, clips: Vec<ClipTensors>) -> Result<(), String> {
+    let failed = |e: std::io::Error| format!("{}: can't be written: {e}", path.display());
     let (n, frames, size) = (clips.len(), options.frames as usize, options.size as usize);
-    let attributes: Vec<&Attributes> = clips.iter().map(|c| &c.attributes).collect();
+    let attributes: Vec<&Value> = clips.iter().map(|c| &c.attributes).collect();
     let metadata = BTreeMap::from([
-        ("clips", serde_json::to_string(&attributes)?),
+        ("clips", json!(attributes).to_string()),
         ("set", if options.val { "validation" } else { "training" }.to_string()),
     ]);
     let images = vec![n, frames, 3, size, size];
@@ -237,7 +293,7 @@ fn write_shard(options: &Options, path: &Path, clips: Vec<ClipTensors>) -> std::
         .zip(columns)
         .map(|((name, dtype, shape), data)| Tensor { name, dtype, shape: shape.clone(), data })
         .collect();
-    shard::write(path, &tensors, &metadata)
+    shard::write(path, &tensors, &metadata).map_err(failed)
 }
 
 /// Writes crops as a PNG, ten clips a row, each clip's crops above one another; 100 clips at most.

@@ -33,14 +33,21 @@ pub fn write(path: &Path, tensors: &[Tensor], metadata: &BTreeMap<&str, String>)
     // The data begin at a multiple of eight.
     header.resize(header.len().next_multiple_of(8), b' ');
     let partial = path.with_extension("partial");
-    let mut file = io::BufWriter::new(std::fs::File::create(&partial)?);
+    let written = write_data(&partial, &header, tensors);
+    written.and_then(|()| std::fs::rename(&partial, path)).inspect_err(|_| {
+        // What does not fit on the disk is not left there either.
+        let _ = std::fs::remove_file(&partial);
+    })
+}
+
+fn write_data(path: &Path, header: &[u8], tensors: &[Tensor]) -> io::Result<()> {
+    let mut file = io::BufWriter::new(std::fs::File::create(path)?);
     file.write_all(&(header.len() as u64).to_le_bytes())?;
-    file.write_all(&header)?;
+    file.write_all(header)?;
     for part in tensors.iter().flat_map(|t| &t.data) {
         file.write_all(part)?;
     }
-    file.into_inner()?.sync_all()?;
-    std::fs::rename(&partial, path)
+    file.into_inner()?.sync_all()
 }
 
 /// The IEEE half-precision number nearest to `value`, ties to even, as bits.

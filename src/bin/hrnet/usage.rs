@@ -31,12 +31,13 @@ mod tests {
     #[test]
     fn work_takes_time_and_memory() {
         let before = Usage::now();
-        let block = std::hint::black_box(vec![1u8; 200 << 20]);
+        let block = std::hint::black_box(vec![1u8; 64 << 20]);
         let mut sum = 0u64;
         while Usage::now().cpu < before.cpu + 0.02 {
-            sum += block.iter().map(|b| u64::from(*b)).sum::<u64>();
+            sum = sum.wrapping_add(block.iter().map(|b| u64::from(*b)).sum());
         }
-        assert!(std::hint::black_box(sum) > 0);
-        assert!(Usage::now().peak >= 200 << 20);
+        std::hint::black_box(sum);
+        assert!(Usage::now().cpu < before.cpu + 10.0, "{before:?}");
+        assert!(Usage::now().peak >= 64 << 20);
     }
 }
