@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
+mod common;
+use common::cpu_time;
+
 /// Ten seconds at 30 frames/s of a pulse of 72 bpm: it repeats without a seam.
 const LOOP: u64 = 300;
 
@@ -89,15 +92,6 @@ fn play(frames: &[gst::Buffer], elements: &str, count: u64) -> (Duration, Vec<u6
     let cpu = cpu_time() - start;
     pipeline.set_state(gst::State::Null).unwrap();
     (cpu, memory)
-}
-
-/// User and system time of this process, to a hundredth of a second.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has /proc");
-    let after_name = stat.rsplit(')').next().expect("a name in parentheses");
-    let fields: Vec<u64> = after_name.split_whitespace().map(|f| f.parse().unwrap_or(0)).collect();
-    // utime and stime are fields 14 and 15; the first behind the name is field 3.
-    Duration::from_millis((fields[11] + fields[12]) * 10)
 }
 
 /// Resident memory of this process.

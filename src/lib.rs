@@ -4,6 +4,8 @@
 //! `ppg2bpm` turns the pulse wave into beats per minute, `pulsetestsrc` makes faces whose pulse is
 //! known. [`meta`] holds what they write on the buffers.
 
+pub mod bpm2json;
+pub mod bpmoverlay;
 pub mod facecrop;
 pub mod hrnetinfer;
 pub mod meta;
@@ -16,6 +18,8 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     facecrop::register(plugin)?;
     hrnetinfer::register(plugin)?;
     ppg2bpm::register(plugin)?;
+    bpm2json::register(plugin)?;
+    bpmoverlay::register(plugin)?;
     pulsetestsrc::register(plugin)
 }
 

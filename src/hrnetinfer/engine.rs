@@ -80,7 +80,7 @@ impl fmt::Display for EngineError {
 impl std::error::Error for EngineError {}
 
 /// The default model: the file inside the plugin.
-const DEFAULT_MODEL: &[u8] = include_bytes!("../../models/heartrate.onnx");
+pub const DEFAULT_MODEL: &[u8] = include_bytes!("../../models/heartrate.onnx");
 
 /// Which runtime to take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -148,6 +148,12 @@ impl HeartRateMeta {
         Some(HeartRateMeta { derivative, faces: read_faces(s)? })
     }
 
+    /// Whether there is one on `buffer`, be it of this contract or not.
+    pub fn is_on(buffer: &gst::BufferRef) -> bool {
+        super::register();
+        gst::meta::CustomMeta::from_buffer(buffer, NAME).is_ok()
+    }
+
     /// Writes the meta to `buffer`, in place of the one that is there.
     pub fn write(&self, buffer: &mut gst::BufferRef) {
         let faces = write_faces(&self.faces);

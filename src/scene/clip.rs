@@ -88,8 +88,9 @@ impl Clip {
         let subject = recipe::random_subject(rng, set);
         let recipe::Timing { fps, uneven, moments } = recipe::random_timing(rng, length);
         let (texture, skin_tone) = recipe::random_texture(rng, subject, set);
-        let pulse = recipe::random_pulse(rng, subject);
-        let (motion, kind) = (Strength::random(rng), recipe::random_light(rng, pulse.is_some()));
+        let pulse = recipe::random_pulse(rng, subject, set);
+        let (motion, kind) =
+            (Strength::random(rng), recipe::random_light(rng, pulse.is_some(), set));
         let framing = recipe::random_framing(rng, (set, view), motion, texture.as_ref(), &moments);
         let recipe::Framing { poses, crops, size, face_width } = framing;
         let base = recipe::random_base(rng, skin_tone);
@@ -274,7 +275,7 @@ mod tests {
         let share = |f: &dyn Fn(&Attributes) -> bool| {
             clips.iter().filter(|a| f(a)).count() as f64 / clips.len() as f64
         };
-        assert!((0.11..0.23).contains(&share(&|a| a.negative)));
+        assert!((0.2..0.35).contains(&share(&|a| a.negative)));
         assert!((0.32..0.48).contains(&share(&|a| a.subject == Subject::Portrait)));
         for tone in 1..=6 {
             assert!((0.08..0.26).contains(&share(&|a| a.skin_tone == tone)), "{tone}");

@@ -112,7 +112,12 @@ impl Kind {
 
     /// What could be taken for a pulse where there is none.
     pub fn deceptive(rng: &mut fastrand::Rng) -> Kind {
-        [Kind::Flicker, Kind::Periodic, Kind::Steps, Kind::Shade][rng.usize(..4)]
+        match rng.f64() {
+            u if u < 0.5 => Kind::Periodic,
+            u if u < 0.67 => Kind::Flicker,
+            u if u < 0.83 => Kind::Steps,
+            _ => Kind::Shade,
+        }
     }
 
     pub fn name(self) -> &'static str {

@@ -127,18 +127,27 @@ pub fn random_timing(rng: &mut fastrand::Rng, length: Length) -> Timing {
     Timing { fps, uneven: jitter + missing + error > 0.0, moments }
 }
 
-/// A pulse and its amplitude (a fraction of green); one in seven faces and all walls have none.
-pub fn random_pulse(rng: &mut fastrand::Rng, subject: Subject) -> Option<(Pulse, f64)> {
-    if subject == Subject::Wall || chance(rng, 0.14) {
+/// A pulse and its amplitude (a fraction of green). A quarter of the faces to learn from, one in
+/// seven of the others and all walls have none.
+pub fn random_pulse(rng: &mut fastrand::Rng, subject: Subject, set: Set) -> Option<(Pulse, f64)> {
+    let lifeless = if set == Set::Training { 0.25 } else { 0.14 };
+    if subject == Subject::Wall || chance(rng, lifeless) {
         return None;
     }
     let bpm = random_bpm(rng);
     Some((Pulse::random(rng, bpm), log_uniform(rng, 0.0018, 0.018)))
 }
 
-/// The light; what has no pulse gets more of the kinds that look like one.
-pub fn random_light(rng: &mut fastrand::Rng, alive: bool) -> light::Kind {
-    if !alive && rng.bool() { light::Kind::deceptive(rng) } else { light::Kind::random(rng) }
+/// The light. What has no pulse gets more of the kinds that look like one, and so do the clips to
+/// learn from.
+pub fn random_light(rng: &mut fastrand::Rng, alive: bool, set: Set) -> light::Kind {
+    let deceptive = match (set, alive) {
+        (Set::Training, true) => 0.25,
+        (Set::Training, false) => 0.7,
+        (Set::Validation, true) => 0.0,
+        (Set::Validation, false) => 0.5,
+    };
+    if chance(rng, deceptive) { light::Kind::deceptive(rng) } else { light::Kind::random(rng) }
 }
 
 /// What a clip's pictures show.

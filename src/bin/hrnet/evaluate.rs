@@ -12,7 +12,6 @@ use crate::partial::{Partial, make_folder};
 use crate::prepare::parallel;
 use crate::readings::Readings;
 use crate::recording::{Method, Recording};
-use crate::signal;
 use crate::summary::{Outcome, Results};
 use crate::{print, report};
 
@@ -26,7 +25,7 @@ use crate::{print, report};
 pub struct Args {
     /// Seconds of signal that a reading uses
     #[arg(long, value_name = "S,…", default_value = "10", value_delimiter = ',',
-        value_parser = signal::window)]
+        value_parser = crate::window)]
     windows: Vec<f64>,
     /// ONNX file of the network; the built-in one if not given
     #[arg(long, value_name = "FILE")]
@@ -35,7 +34,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     layout: Layout,
     /// Frames a second of pictures without times
-    #[arg(long, default_value_t = 30.0, value_parser = signal::frame_rate)]
+    #[arg(long, default_value_t = 30.0, value_parser = crate::frame_rate)]
     fps: f64,
     /// Who finds the faces; `none` takes the whole frame for one
     #[arg(long, value_enum, default_value_t)]

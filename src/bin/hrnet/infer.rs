@@ -31,10 +31,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Seconds of signal that a reading uses
-    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = crate::signal::window)]
+    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = crate::window)]
     window: f64,
     /// Frames a second of pictures without timestamps
-    #[arg(long, default_value_t = 30.0, value_parser = crate::signal::frame_rate)]
+    #[arg(long, default_value_t = 30.0, value_parser = crate::frame_rate)]
     fps: f64,
     /// How the folders are laid out
     #[arg(long, value_enum, default_value_t)]

@@ -43,20 +43,22 @@ fn check_truth(subject: Subject, folder: &Path) -> Result<Subject, String> {
 /// TAO's layout: `images/0000.bmp`…, or a video in their place, or images in the folder itself.
 fn read_heartratenet(folder: &Path, fps: f64) -> Result<Option<Subject>, String> {
     let images = folder.join("images");
-    let is_set = images.is_dir();
-    let frames = if is_set { files(&images, &IMAGES)? } else { files(folder, &IMAGES)? };
-    let mut start = 0.0;
-    let media = if !frames.is_empty() {
-        let stamps = folder.join("image_timestamps.csv");
-        let (frames, first) = time_frames(frames, &stamps, fps)?;
-        start = first;
-        Media::Frames(frames)
-    } else if is_set {
-        return Err(format!("{}: no bmp, png or jpg image in it", images.display()));
-    } else if let [video] = &files(folder, &VIDEOS)?[..] {
+    let (mut start, videos) = (0.0, files(folder, &VIDEOS)?);
+    let media = if let ([video], false) = (&videos[..], images.is_dir()) {
         Media::Video(video.clone())
     } else {
-        return Ok(None);
+        let place = if images.is_dir() { &images } else { folder };
+        let frames = files(place, &IMAGES)?;
+        match (frames.is_empty(), images.is_dir()) {
+            (true, true) => {
+                return Err(format!("{}: no bmp, png or jpg image in it", place.display()));
+            }
+            (true, false) => return Ok(None),
+            _ => (),
+        }
+        let (frames, first) = time_frames(frames, &folder.join("image_timestamps.csv"), fps)?;
+        start = first;
+        Media::Frames(frames)
     };
     let truth = folder.join("ground_truth.csv");
     let truth = truth.is_file().then(|| read_truth(&truth, start)).transpose()?;

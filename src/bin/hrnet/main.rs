@@ -8,6 +8,8 @@ mod groups;
 mod infer;
 mod layouts;
 mod media;
+mod model;
+mod onnx;
 mod partial;
 mod picture;
 mod plot;
@@ -36,18 +38,20 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "hrnet", version)]
 enum Command {
-    Evaluate(evaluate::Args),
     Infer(infer::Args),
+    Evaluate(evaluate::Args),
     Signal(signal::Args),
     Prepare(prepare::Options),
+    Model(model::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
-        Command::Evaluate(args) => evaluate::run(&args),
         Command::Infer(args) => infer::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Signal(args) => signal::run(&args),
         Command::Prepare(options) => prepare::run(&options),
+        Command::Model(args) => model::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,4 +60,21 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The number `text`, from `low` to `high`.
+fn in_range(text: &str, low: f64, high: f64) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_string())?;
+    let message = || format!("must be from {low} to {high}");
+    (low..=high).contains(&value).then_some(value).ok_or_else(message)
+}
+
+/// Frames a second.
+fn frame_rate(text: &str) -> Result<f64, String> {
+    in_range(text, 1.0, 1000.0)
+}
+
+/// Seconds of signal that a reading uses.
+fn window(text: &str) -> Result<f64, String> {
+    in_range(text, 5.0, 60.0)
 }

@@ -21,10 +21,10 @@ use crate::wave_csv::{self, Row};
 #[derive(clap::Args)]
 pub struct Args {
     /// Seconds of signal that a reading uses
-    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = window)]
+    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = crate::window)]
     window: f64,
     /// Frames a second of files without a time column
-    #[arg(long, default_value_t = 30.0, value_parser = frame_rate)]
+    #[arg(long, default_value_t = 30.0, value_parser = crate::frame_rate)]
     fps: f64,
     /// Print the scores as JSON
     #[arg(long)]
@@ -34,20 +34,6 @@ pub struct Args {
     readings: Option<PathBuf>,
     #[arg(required = true, value_name = "FILE.csv")]
     files: Vec<PathBuf>,
-}
-
-pub fn window(text: &str) -> Result<f64, String> {
-    in_range(text, 5.0, 60.0)
-}
-
-pub fn frame_rate(text: &str) -> Result<f64, String> {
-    in_range(text, 1.0, 1000.0)
-}
-
-fn in_range(text: &str, low: f64, high: f64) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number".to_string())?;
-    let message = || format!("must be from {low} to {high}");
-    (low..=high).contains(&value).then_some(value).ok_or_else(message)
 }
 
 #[derive(Serialize)]
