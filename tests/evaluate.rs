@@ -69,6 +69,9 @@ fn a_pulse_is_read_and_lifeless_pictures_are_not() {
     record(&set.join("a<b>"), "bpm=75", r#"{"bpm": 75.0, "motion": "none"}"#);
     record(&set.join("c"), "bpm=110", r#"{"bpm": 110.0, "motion": "none"}"#);
     record(&set.join("dead"), "pulse-amplitude=0", r#"{"bpm": 0.0, "motion": "none"}"#);
+    // A face that is never found: its seconds count, and none of them is covered.
+    record(&set.join("wall"), "picture=wall", r#"{"bpm": 110.0, "motion": "none"}"#);
+    fs::copy(set.join("c/ground_truth.csv"), set.join("wall/ground_truth.csv")).unwrap();
     let (report, readings) = (folder.join("report.html"), folder.join("readings.csv"));
     let save = folder.join("saved");
     let text = |path: &Path| path.to_str().unwrap().to_string();
@@ -79,9 +82,9 @@ fn a_pulse_is_read_and_lifeless_pictures_are_not() {
         "--report", &report_text, "--readings", &readings_text, "--save", &save_text, &set]);
     let windows = all["windows"].as_array().unwrap();
     assert_eq!(windows.len(), 2);
-    check_figures(&windows[0], [3, 3]);
+    check_figures(&windows[0], 3);
     // Of thirteen seconds readings at 10, 11 and 12, and at 6 to 12 s.
-    check_figures(&windows[1], [7, 7]);
+    check_figures(&windows[1], 7);
     check_report(&fs::read_to_string(&report).unwrap());
     check_readings(&fs::read_to_string(&readings).unwrap());
     check_saved(&save, &windows[0]);
@@ -89,15 +92,21 @@ fn a_pulse_is_read_and_lifeless_pictures_are_not() {
     assert_eq!(calm["windows"][0]["subjects"].as_array().unwrap().len(), 1);
 }
 
-fn check_figures(window: &Value, readings: [u64; 2]) {
+/// `readings` are those of a subject.
+fn check_figures(window: &Value, readings: u64) {
     let network = &window["all"]["network"];
-    assert_eq!(network["subjects"], 2);
-    assert_eq!(network["n"], readings[0] + readings[1]);
-    assert_eq!(network["seconds"], readings[0] + readings[1]);
+    assert_eq!(network["subjects"], 3);
+    assert_eq!(network["n"], 2 * readings);
+    assert_eq!(network["seconds"], 3 * readings);
     for subject in window["subjects"].as_array().unwrap() {
         let network = &subject["methods"]["network"];
         if subject["negative"] == true {
             assert_eq!(network["negative"]["ok"], 0.0, "{subject}");
+            continue;
+        }
+        if subject["subject"] == "wall" {
+            assert_eq!(network["n"], 0, "{subject}");
+            assert_eq!(network["confident"]["coverage"], 0.0, "{subject}");
             continue;
         }
         assert!(number(&network["mae"]) < 1.0, "{subject}");
@@ -117,12 +126,12 @@ fn check_figures(window: &Value, readings: [u64; 2]) {
     assert_eq!(bands, ["<40", "60-90", "90-120"]);
     let counted: u64 =
         window["reliability"].as_array().unwrap().iter().map(|b| b["n"].as_u64().unwrap()).sum();
-    assert_eq!(counted, readings[0] + readings[1]);
+    assert_eq!(counted, 2 * readings);
 }
 
 fn check_report(html: &str) {
-    // Four plots a window, three a subject.
-    assert_eq!(html.matches("<svg").count(), 2 * 4 + 3 * 3);
+    // Four plots a window, three a subject; of the wall there is but the reference.
+    assert_eq!(html.matches("<svg").count(), 2 * 4 + 3 * 3 + 1);
     assert!(html.contains("a&lt;b&gt;") && !html.contains("a<b>"));
     for outside in ["http:", "https:", "<script", "<link", "<img", "url("] {
         assert!(!html.contains(outside), "{outside}");

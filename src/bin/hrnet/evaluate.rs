@@ -8,7 +8,7 @@ use crate::dataset::{Layout, Subject, find};
 use crate::groups::Filter;
 use crate::infer::{Detector, name_apart};
 use crate::media::Settings;
-use crate::partial::{make_folder, write_whole};
+use crate::partial::{Partial, make_folder};
 use crate::prepare::parallel;
 use crate::readings::Readings;
 use crate::recording::{Method, Recording};
@@ -67,16 +67,19 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<(), String> {
     let subjects = subjects(args)?;
+    // A file that can't be written is told of before the work.
+    let create = |path: &Option<PathBuf>| path.as_deref().map(Partial::create).transpose();
+    let (report, table) = (create(&args.report)?, create(&args.readings)?);
     let outcomes = play_all(args, &subjects)?;
     let results = Results { outcomes, windows: args.windows.clone(), by: args.by.clone() };
     if let Some(folder) = &args.save {
         save(folder, &results)?;
     }
-    if let Some(path) = &args.readings {
-        readings(&results).write(path)?;
+    if let Some(file) = table {
+        readings(&results).write(file)?;
     }
-    if let Some(path) = &args.report {
-        write_whole(path, &report::page(&results, &about(args, &results)))?;
+    if let Some(file) = report {
+        file.finish_with(&report::page(&results, &about(args, &results)))?;
     }
     if args.json {
         let text = serde_json::to_string_pretty(&results.json()).map_err(|e| e.to_string())?;
@@ -183,7 +186,8 @@ fn save(folder: &Path, results: &Results) -> Result<(), String> {
     for Outcome { recording, .. } in &results.outcomes {
         match recording.to_csv() {
             Some(text) => {
-                write_whole(&folder.join(format!("{}.csv", recording.name)), &text)?;
+                let path = folder.join(format!("{}.csv", recording.name));
+                Partial::create(&path)?.finish_with(&text)?;
             }
             None => eprintln!("hrnet: {}: no face, nothing to save", recording.name),
         }

@@ -27,6 +27,12 @@ impl Partial {
         writeln!(self.file, "{line}").map_err(|e| failed(&self.path, &e))
     }
 
+    /// Writes `text` and gives the file its name.
+    pub fn finish_with(mut self, text: &str) -> Result<(), String> {
+        self.file.write_all(text.as_bytes()).map_err(|e| failed(&self.path, &e))?;
+        self.finish()
+    }
+
     /// Gives the file its name.
     pub fn finish(mut self) -> Result<(), String> {
         let done = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
@@ -40,13 +46,6 @@ impl Drop for Partial {
         // After finish there is nothing of that name any more.
         let _ = fs::remove_file(&self.partial);
     }
-}
-
-/// Writes the file `path` of `text` at once.
-pub fn write_whole(path: &Path, text: &str) -> Result<(), String> {
-    let mut file = Partial::create(path)?;
-    file.file.write_all(text.as_bytes()).map_err(|e| failed(path, &e))?;
-    file.finish()
 }
 
 fn failed(path: &Path, error: &io::Error) -> String {

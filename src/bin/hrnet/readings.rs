@@ -1,10 +1,8 @@
 //! The table of all readings that `training/calibrate.py` fits the confidence to.
 
-use std::path::Path;
-
 use gstheartrate::ppg2bpm::confidence::Features;
 
-use crate::partial::write_whole;
+use crate::partial::Partial;
 use crate::stage::Moment;
 
 /// Readings as CSV, in memory until they are written.
@@ -37,8 +35,8 @@ impl Readings {
         self.0.write_record(record).expect("rows of one length can be written to memory");
     }
 
-    pub fn write(self, path: &Path) -> Result<(), String> {
+    pub fn write(self, file: Partial) -> Result<(), String> {
         let bytes = self.0.into_inner().map_err(|e| e.to_string())?;
-        write_whole(path, &String::from_utf8_lossy(&bytes))
+        file.finish_with(&String::from_utf8_lossy(&bytes))
     }
 }

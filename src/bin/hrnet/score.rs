@@ -98,22 +98,26 @@ impl Errors {
             let others = subjects.iter().enumerate().filter(|(k, _)| *k != i);
             others.flat_map(|(_, s)| s.iter().copied()).collect()
         };
-        let parts: Vec<Vec<Pair>> = (0..subjects.len()).map(without).collect();
-        let of = |figure: &dyn Fn(&[Pair]) -> Option<f64>| {
-            jackknife(&parts.iter().map(|p| figure(p)).collect::<Option<Vec<f64>>>()?)
+        let figures = |i: usize| {
+            let rest = without(i);
+            let errors = [mean(&rest, absolute), rmse(&rest), mean(&rest, relative)];
+            (errors, pearson(&rest), mean(&rest, |p| p.snr))
         };
+        let all: Vec<_> = (0..subjects.len()).map(figures).collect();
+        let of = |i: usize| jackknife(all.iter().map(|f| f.0[i]));
         Errors {
-            mae: of(&|p| mean(p, absolute)),
-            rmse: of(&rmse),
-            mape: of(&|p| mean(p, relative)),
-            r: of(&pearson),
-            snr: of(&|p| mean(p, |p| p.snr)),
+            mae: of(0),
+            rmse: of(1),
+            mape: of(2),
+            r: jackknife(all.iter().map(|f| f.1)),
+            snr: jackknife(all.iter().map(|f| f.2)),
         }
     }
 }
 
 /// √((k − 1) / k · Σ (x − x̄)²) of `k` figures, each found without one subject.
-fn jackknife(figures: &[f64]) -> Option<f64> {
+fn jackknife(figures: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let figures: Vec<f64> = figures.collect::<Option<_>>()?;
     let k = figures.len() as f64;
     let mean = figures.iter().sum::<f64>() / k;
     let sum: f64 = figures.iter().map(|x| (x - mean).powi(2)).sum();

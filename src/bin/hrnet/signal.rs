@@ -6,6 +6,7 @@ use gstheartrate::meta::Reasons;
 use gstheartrate::ppg2bpm::{Config, Sample};
 use serde::Serialize;
 
+use crate::partial::Partial;
 use crate::readings::Readings;
 use crate::score::{Pair, Score};
 use crate::stage::{Frame, Moment, Pulse, Truth, listen};
@@ -54,6 +55,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     let config = Config { window: args.window, ..Config::default() };
     let (mut all, mut seconds) = (Vec::new(), 0);
     let mut files = Vec::new();
+    let out = args.readings.as_deref().map(Partial::create).transpose()?;
     let mut readings = Readings::new();
     for path in &args.files {
         let rows = wave_csv::read(path, args.fps)?;
@@ -66,8 +68,8 @@ pub fn run(args: &Args) -> Result<(), String> {
         all.extend(pairs);
         seconds += n;
     }
-    if let Some(path) = &args.readings {
-        readings.write(path)?;
+    if let Some(file) = out {
+        readings.write(file)?;
     }
     let score = Score::new(&all, seconds);
     if args.json {
