@@ -131,7 +131,7 @@ impl Turning {
         for (axis, share) in turning.axes.iter_mut().zip([1.0, 0.6]) {
             let amplitude = size * share * log_uniform(rng, 0.5, 1.6);
             axis.sines(amplitude, 2, 0.03, 0.5, rng);
-            axis.noise(0.25 * amplitude, uniform(rng, 1.0, 4.0), rng);
+            axis.noise(0.12 * amplitude, uniform(rng, 1.0, 4.0), rng);
         }
         turning
     }
