@@ -2,7 +2,7 @@
 
 use gst::glib::translate::*;
 use gst_video::prelude::*;
-use gst_video::{VideoFormatFlags, VideoFrameRef};
+use gst_video::{VideoFormat, VideoFormatFlags, VideoFormatInfo, VideoFrameRef};
 
 use super::paint::Ink;
 
@@ -40,6 +40,15 @@ pub fn blend(frame: &mut Frame, ink: &Ink, x: i32, y: i32) -> bool {
         let source = source.as_ptr().cast_mut();
         from_glib(gst_video::ffi::gst_video_blend(&mut view, source, x - left, y, 1.0))
     }
+}
+
+/// Whether `gst_video_blend` makes the right colours: it has none for palettes, and its sums
+/// overflow in RGB of more than 8 bits with alpha.
+pub fn is_supported(format: &VideoFormat) -> bool {
+    let info = VideoFormatInfo::from_format(*format);
+    let deep = info.depth().iter().any(|d| *d > 8);
+    let deep_argb = deep && info.is_rgb() && info.has_alpha();
+    !deep_argb && !info.has_palette()
 }
 
 /// Whether columns of the format can be addressed by whole bytes.

@@ -27,6 +27,8 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 #[derive(Default)]
 struct State {
     info: Option<VideoInfo>,
+    /// What comes in.
+    caps: Option<gst::Caps>,
     /// Whether the caps leave the blending to downstream, and whether downstream has been asked
     /// if it really does it.
     attach: bool,
@@ -143,16 +145,15 @@ impl BpmOverlay {
     fn confirm(&self) -> bool {
         let mut state = self.state.lock().unwrap();
         let ask = state.attach && !std::mem::replace(&mut state.asked, true);
+        let caps = state.caps.clone().filter(|caps| ask && !has_overlay(caps) && blendable(caps));
         drop(state);
-        let given = self.obj().sink_pad().current_caps().is_some_and(|c| has_overlay(&c));
-        if !ask || given || self.downstream_blends() {
+        let Some(caps) = caps else { return true };
+        if self.downstream_blends() || !self.obj().src_pad().peer_query_accept_caps(&caps) {
             return true;
         }
-        let plain = self.obj().sink_pad().current_caps().filter(blendable);
-        let taken = plain.is_some_and(|caps| self.obj().src_pad().peer_query_accept_caps(&caps));
-        gst::debug!(CAT, imp = self, "Downstream does not blend; plain caps: {taken}");
-        *self.refused.lock().unwrap() = taken;
-        !taken
+        gst::debug!(CAT, imp = self, "Downstream takes the caps feature but not the meta");
+        *self.refused.lock().unwrap() = true;
+        false
     }
 }
 
@@ -202,9 +203,10 @@ fn has_overlay(caps: &gst::Caps) -> bool {
     caps.features(0).is_some_and(|f| f.contains(OVERLAY))
 }
 
-/// Raw video in memory that can be mapped.
+/// Raw video in memory that can be mapped, in a format that GStreamer blends into.
 fn mappable_caps() -> gst::Caps {
-    gst_video::VideoCapsBuilder::new().format_list(VideoFormat::iter_raw()).build()
+    let formats = VideoFormat::iter_raw().filter(super::blend::is_supported);
+    gst_video::VideoCapsBuilder::new().format_list(formats).build()
 }
 
 fn blendable(caps: &gst::Caps) -> bool {
@@ -319,6 +321,7 @@ impl BaseTransformImpl for BpmOverlay {
         gst::debug!(CAT, imp = self, "From {incaps} to {outcaps}");
         let mut state = self.state.lock().unwrap();
         state.info = Some(info);
+        state.caps = Some(incaps.clone());
         state.attach = has_overlay(outcaps);
         state.asked = false;
         Ok(())
