@@ -72,6 +72,8 @@ def rate_errors(clip: Clip, prediction: np.ndarray) -> list[dict]:
     rows = []
     for w in windows(clip):
         bpm = float(np.mean(np.broadcast_to(clip.bpm, clip.time.shape)[w]))
+        if not np.isfinite(bpm):
+            continue  # a recording whose rate can't be told there
         estimate = rate(clip.time[w], clip.interval[w], prediction[w])
         rows.append({**clip.attributes, "clip": clip.name, "bpm": bpm, "estimate": estimate,
                      "error": abs(estimate - bpm)})
@@ -89,9 +91,9 @@ def print_by(rows: list[dict], key: str, bins: list[float]) -> None:
     """One line for each value of an attribute, or for each bin of a number."""
     groups = defaultdict(list)
     for row in rows:
-        if key not in row:
-            return
-        value = row[key]
+        value = row.get(key)
+        if value is None:
+            continue
         if bins and not isinstance(value, str):
             upper = int(np.searchsorted(bins, value))
             value = f"to {bins[upper]:7g}" if upper < len(bins) else f"to {'more':>7}"

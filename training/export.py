@@ -144,7 +144,9 @@ def main() -> None:
     parser.add_argument("--fp16", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args()
     model, note = load_model(args.model)
-    onnx.save(to_onnx(model, f"{model.config.model_type}, {note}", args.fp16), args.out)
+    beside = args.out.with_suffix(".partial")
+    onnx.save(to_onnx(model, f"{model.config.model_type}, {note}", args.fp16), beside)
+    beside.rename(args.out)
     print(f"{args.out}: {args.out.stat().st_size} bytes")
 
 

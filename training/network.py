@@ -35,6 +35,9 @@ class ModelConfig:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"[model]: {name} is {getattr(self, name)!r}, not one of {allowed}")
+        for field in fields(self):
+            if field.type is bool and not isinstance(getattr(self, field.name), bool):
+                raise ValueError(f"[model]: {field.name} is neither true nor false")
 
     @staticmethod
     def read(table: dict) -> "ModelConfig":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from curves import write_curves
+from curves import read, write_curves
 from data import Clip, batches, read_clips
 from evaluate import predict, rate_errors, summary
 from losses import pulse_loss
@@ -34,20 +34,46 @@ class Training:
         model = DeepPhys(ModelConfig.read(config["model"]))
         self.config = {**config["train"], "appearance_every": model.config.appearance_every}
         self.model = model.to(device, memory_format=torch.channels_last)
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad = not name.startswith(tuple(self.config["freeze"]))
+        self.freeze(self.config["freeze"])
         self.optimizer = torch.optim.AdamW(
             [p for p in model.parameters() if p.requires_grad],
             self.config["learning_rate"], weight_decay=self.config["weight_decay"],
         )
         self.steps = len(clips) // self.config["batch_clips"]
-        if not self.steps:
-            raise ValueError(f"{len(clips)} clips make no batch of {self.config['batch_clips']}")
+        self.refuse_misfits()
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, self.config["learning_rate"], self.steps * self.config["epochs"], pct_start=0.2
         )
         self.epoch, self.best = 0, -1.0
         out.mkdir(parents=True, exist_ok=True)
+
+    def refuse_misfits(self) -> None:
+        """An error where clips and options don't go together."""
+        batch, stretch, every = (self.config[k] for k in ("batch_clips", "stretch", "appearance_every"))
+        if not self.steps:
+            raise ValueError(f"{len(self.clips)} clips make no batch of batch_clips = {batch}")
+        if stretch % every:
+            raise ValueError(f"stretch = {stretch} is no multiple of appearance_every = {every}")
+        for clip in self.clips:
+            if len(clip.label) < stretch:
+                raise ValueError(f"{clip.name}: {len(clip.label)} frames are less than stretch = {stretch}")
+
+    def freeze(self, beginnings: list[str]) -> None:
+        """Keeps the weights whose names begin so; a beginning of none is an error."""
+        names = [name for name, _ in self.model.named_parameters()]
+        for beginning in beginnings:
+            if not any(name.startswith(beginning) for name in names):
+                raise ValueError(f"freeze: no weight's name begins with {beginning!r}")
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad = not name.startswith(tuple(beginnings))
+
+    def prepare_to_learn(self) -> None:
+        """Training mode, but for frozen parts: their batch norms keep what they have seen."""
+        self.model.train()
+        for module in self.model.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                module.eval()
 
     def step(self, batch) -> dict[str, float]:
         """One optimiser step; returns the loss and its parts."""
@@ -65,7 +91,7 @@ class Training:
 
     def run_epoch(self, log: csv.DictWriter) -> None:
         """One pass over the clips, a line in the log a step and on the screen now and then."""
-        self.model.train()
+        self.prepare_to_learn()
         started = time.monotonic()
         for i, batch in enumerate(batches(self.clips, self.config, self.epoch)):
             parts = self.step(batch)
@@ -88,11 +114,17 @@ class Training:
         parts = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
         state = {name: part.state_dict() for name, part in parts.items()}
         state |= {"random": torch.get_rng_state(), "epoch": self.epoch, "best": self.best}
-        torch.save(state, self.out / "checkpoint.pt")
+        state["config"] = self.config
+        beside = self.out / "checkpoint.partial"
+        torch.save(state, beside)
+        beside.rename(self.out / "checkpoint.pt")
 
     def resume(self) -> None:
         """Goes on from `checkpoint.pt`, as if there had been no break."""
         saved = torch.load(self.out / "checkpoint.pt", weights_only=True)
+        changed = [k for k in KEYS if k not in ("epochs", "threads") and saved["config"][k] != self.config[k]]
+        if changed:
+            raise ValueError(f"{self.out}: the run was begun with other values of {changed}")
         self.epoch, self.best = saved["epoch"], saved["best"]
         torch.set_rng_state(saved["random"])
         for name in ("model", "optimizer", "schedule"):
@@ -105,6 +137,9 @@ def judge(training: Training, clips: list[Clip]) -> float | None:
         return None
     training.model.eval()
     rows = [row for clip in clips for row in rate_errors(clip, predict(training.model, clip))]
+    if not rows:
+        print("held out: no clip with a pulse", flush=True)
+        return None
     print("held out:", summary(rows), flush=True)
     within = float(sum(row["error"] <= 5 for row in rows) / len(rows))
     error = sum(row["error"] for row in rows) / len(rows)
@@ -117,10 +152,12 @@ def judge(training: Training, clips: list[Clip]) -> float | None:
 
 def run(training: Training, held_out: list[Clip], note: str, resumed: bool) -> None:
     """All epochs that are left."""
-    with open(training.out / "log.csv", "a" if resumed else "w", newline="") as file:
+    rows = read(training.out / "log.csv") if resumed else []
+    with open(training.out / "log.csv", "w", newline="") as file:
         log = csv.DictWriter(file, COLUMNS)
-        if not resumed:
-            log.writeheader()
+        log.writeheader()
+        # An epoch that was broken off is run again.
+        log.writerows(row for row in rows if int(row["epoch"]) < training.epoch)
         while training.epoch < training.config["epochs"]:
             training.run_epoch(log)
             file.flush()

@@ -154,6 +154,36 @@ class Data(unittest.TestCase):
             same = torch.equal(value, before[name])
             self.assertEqual(same, name.startswith(("appearance", "attention")), name)
 
+    def test_what_does_not_fit_is_named(self):
+        for key, value, message in [("freeze", ["apearance"], "apearance"), ("stretch", 1000, "160 frames"),
+                                    ("stretch", 60, "no multiple"), ("batch_clips", 99, "no batch")]:
+            config = copy.deepcopy(self.config)
+            config["model"]["appearance_every"] = 8
+            config["train"][key] = value
+            with self.assertRaisesRegex(ValueError, message):
+                Training(config, self.clips, self.path / "run")
+        self.train("begun", 1)
+        self.config["train"]["seed"] += 1
+        with self.assertRaisesRegex(ValueError, "seed"):
+            self.train("begun", 2, resume=True)
+
+    def test_frozen_batch_norms_keep_what_they_have_seen(self):
+        self.config["model"]["use_batch_norm"] = True
+        self.config["train"]["freeze"] = ["appearance"]
+        training = Training(self.config, self.clips, self.path / "run")
+        training.prepare_to_learn()
+        training.step(next(batches(self.clips, training.config, 0)))
+        means = {n: v for n, v in training.model.state_dict().items() if n.endswith("running_mean")}
+        for name, mean in means.items():
+            self.assertEqual(bool(torch.all(mean == 0)), name.startswith("appearance"), name)
+
+    def test_held_out_clips_without_a_pulse_or_a_rate_stop_nothing(self):
+        training = Training(self.config, self.clips, self.path / "run")
+        self.assertIsNone(judge(training, [c for c in self.clips if not c.alive]))
+        clip = copy.copy(self.clips[0])
+        clip.bpm = np.full_like(clip.bpm, np.nan)
+        self.assertEqual(rate_errors(clip, clip.label), [])
+
     def test_the_command_line_overrides_the_file(self):
         sys.argv = ["train.py", "--data", "d", "--out", "o", "--fine-tune", "--set", "train.epochs=2",
                     "--set", "model.model_type=separable"]
