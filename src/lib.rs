@@ -1,8 +1,9 @@
 //! Heart rate from camera video, as GStreamer elements.
 //!
 //! `facecrop` finds and crops faces, `hrnetinfer` turns each pair of frames into a pulse sample,
-//! `ppg2bpm` turns the pulse wave into beats per minute, `pulsetestsrc` makes faces whose pulse is
-//! known. [`meta`] holds what they write on the buffers.
+//! `ppg2bpm` turns the pulse wave into beats per minute, `bpmoverlay` draws them, `bpm2json` says
+//! them, `pulsetestsrc` makes faces whose pulse is known. [`meta`] holds what they write on the
+//! buffers.
 
 pub mod bpm2json;
 pub mod bpmoverlay;

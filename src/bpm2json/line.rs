@@ -79,7 +79,7 @@ impl FaceFields {
             ppg: finite(face.ppg),
             ppg_interval: face.ppg_interval.map(|t| t.nseconds()),
             bpm: finite(face.bpm).filter(|bpm| *bpm > 0.0),
-            confidence: finite(face.confidence),
+            confidence: finite(face.confidence).map(|c| c.clamp(0.0, 1.0)),
             snr: finite(face.snr),
             status: face.status.as_str(),
             reasons: face.reasons.iter().map(|r| r.as_str()).collect(),
