@@ -24,7 +24,7 @@ test: setup
 # Needs Python 3.11 or newer; PyTorch is installed into training/.venv, some 6 GB.
 test-training: setup training/.venv/done
 	$(CARGO) build --locked --example run_model
-	RUN_MODEL=$(CURDIR)/$(or $(CARGO_TARGET_DIR),target)/debug/examples/run_model \
+	RUN_MODEL=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/examples/run_model \
 		training/.venv/bin/python -m unittest discover -s training/tests
 
 training/.venv/done: training/requirements.txt

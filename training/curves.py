@@ -13,10 +13,12 @@ def write_curves(run: Path) -> None:
     panels = [panel("loss, mean over 50 steps", losses, 0),
               panel("held out, share within 5 bpm", held_out, HEIGHT)]
     text = "\n".join(panels)
-    (run / "curves.svg").write_text(
+    beside = run / "curves.partial"
+    beside.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{2 * HEIGHT}" '
         f'font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" fill="white"/>\n'
         f"{text}\n</svg>\n")
+    beside.rename(run / "curves.svg")
 
 
 def read(path: Path) -> list[dict]:

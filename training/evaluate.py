@@ -43,6 +43,23 @@ def green(clip: Clip) -> np.ndarray:
     return -clip.motion[:, 1].astype(np.float32).mean((1, 2))
 
 
+def pos(clip: Clip) -> np.ndarray:
+    """POS (Wang et al., IEEE TBME 2017) on the crop's mean, as a derivative.
+
+    A motion map is the change of the colours' logarithms, but for its running scale: the sum over
+    time is the normalised colour that POS projects, in windows of 1.6 s that are added up.
+    """
+    rgb = np.cumsum(clip.motion.astype(np.float32).mean((2, 3)) * clip.interval[:, None], 0)
+    frames = max(2, round(1.6 / float(np.median(clip.interval))))
+    wave = np.zeros(len(rgb))
+    for start in range(max(1, len(rgb) - frames + 1)):
+        part = slice(start, start + frames)
+        r, g, b = (rgb[part] - rgb[part].mean(0)).T
+        first, second = g - b, g + b - 2 * r
+        wave[part] += first + second * first.std() / max(second.std(), 1e-9)
+    return np.diff(wave, prepend=wave[0]) / clip.interval
+
+
 def rate(time: np.ndarray, interval: np.ndarray, derivative: np.ndarray) -> float:
     """Beats per minute of one window: integrate, resample, detrend, band-pass, spectral peak."""
     grid = np.arange(time[0], time[-1], 1 / GRID)
@@ -82,6 +99,8 @@ def rate_errors(clip: Clip, prediction: np.ndarray) -> list[dict]:
 
 def summary(rows: list[dict]) -> str:
     """MAE, median and the shares within 2 and 5 bpm."""
+    if not rows:
+        return "n    0"
     error = np.array([row["error"] for row in rows])
     return (f"n {len(error):4}  MAE {error.mean():6.2f}  median {np.median(error):5.2f}  "
             f"within 2: {np.mean(error <= 2):.3f}  within 5: {np.mean(error <= 5):.3f}")
@@ -133,16 +152,18 @@ def main() -> None:
     args = parse_arguments()
     torch.set_num_threads(2)
     model, _ = load_model(args.model)
-    rows, baseline, levels = [], [], {True: [], False: []}
+    rows, baselines, levels = [], {"GREEN": [], "POS": []}, {True: [], False: []}
     for clip in read_clips(args.data):
         prediction = predict(model, clip, args.appearance_every)
         rows += rate_errors(clip, prediction)
-        baseline += rate_errors(clip, green(clip))
+        baselines["GREEN"] += rate_errors(clip, green(clip))
+        baselines["POS"] += rate_errors(clip, pos(clip))
         levels[clip.alive].append(band_level(prediction, clip))
         if args.csv:
             write_csv(args.csv, clip, prediction)
     print(f"{'all':>16} {'':<14} {summary(rows)}")
-    print(f"{'GREEN':>16} {'':<14} {summary(baseline)}")
+    for name, found in baselines.items():
+        print(f"{name:>16} {'':<14} {summary(found)}")
     print_levels(levels)
     for key, bins in GROUPS.items():
         print_by(rows, key, bins)

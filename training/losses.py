@@ -6,6 +6,7 @@ import torch
 
 # The band that the signal stage looks at, 40 to 240 bpm, in Hz.
 BAND = (40 / 60, 240 / 60)
+LOSSES = ("correlation", "mse")
 # Below this standard deviation of a stretch's label there is no pulse in it.
 NO_PULSE = 1e-6
 
@@ -54,7 +55,8 @@ def pulse_loss(
     With a pulse: 1 - r of the waves in band, some 1 - r of the derivatives, some squared error
     against the standardised derivative, which teaches the output to shrink where it is unsure.
     Without (label all 0): the squared error alone, which keeps the output quiet. `weights` holds
-    `derivative_weight`, `mse_weight` and `lifeless_weight`.
+    `loss`, `derivative_weight`, `mse_weight` and `lifeless_weight`; with the loss `mse` a stretch
+    with a pulse has the squared error alone, too.
     """
     alive = label.std(1) > NO_PULSE
     target = torch.where(alive[:, None], standardise(label), torch.zeros_like(label))
@@ -63,6 +65,8 @@ def pulse_loss(
     derivative = correlation(prediction, target)
     pulse = (1 - wave) + weights["derivative_weight"] * (1 - derivative)
     pulse = pulse + weights["mse_weight"] * error
+    if weights["loss"] == "mse":
+        pulse = error
     loss = torch.where(alive, pulse, weights["lifeless_weight"] * error).mean()
     return loss, {"loss": loss.item(), "r_wave": mean(wave[alive]),
                   "r_derivative": mean(derivative[alive]),

@@ -6,6 +6,7 @@ checkpoint.pt (to --resume from), last.safetensors and best.safetensors (to expo
 
 import argparse
 import csv
+import sys
 import time
 from pathlib import Path
 
@@ -14,12 +15,12 @@ import torch
 from curves import read, write_curves
 from data import Clip, batches, read_clips
 from evaluate import predict, rate_errors, summary
-from losses import pulse_loss
+from losses import LOSSES, pulse_loss
 from network import DeepPhys, ModelConfig, read_config, refuse_unknown
 from weights import load_model, save_model
 
 COLUMNS = ["step", "epoch", "seconds", "lr", "loss", "r_wave", "r_derivative", "mse", "mse_lifeless"]
-KEYS = ["seed", "epochs", "batch_clips", "stretch", "learning_rate", "weight_decay",
+KEYS = ["seed", "epochs", "batch_clips", "stretch", "loss", "learning_rate", "weight_decay",
         "derivative_weight", "mse_weight", "lifeless_weight", "noise_share", "cover_share", "freeze",
         "bf16", "threads"]
 
@@ -32,7 +33,7 @@ class Training:
         self.clips, self.out, self.device = clips, out, device
         torch.manual_seed(config["train"]["seed"])
         model = DeepPhys(ModelConfig.read(config["model"]))
-        self.config = {**config["train"], "appearance_every": model.config.appearance_every}
+        self.config = {"loss": "correlation", **config["train"], "appearance_every": model.config.appearance_every}
         self.model = model.to(device, memory_format=torch.channels_last)
         self.freeze(self.config["freeze"])
         self.optimizer = torch.optim.AdamW(
@@ -49,6 +50,8 @@ class Training:
 
     def refuse_misfits(self) -> None:
         """An error where clips and options don't go together."""
+        if self.config["loss"] not in LOSSES:
+            raise ValueError(f"loss is {self.config['loss']!r}, not one of {LOSSES}")
         batch, stretch, every = (self.config[k] for k in ("batch_clips", "stretch", "appearance_every"))
         if not self.steps:
             raise ValueError(f"{len(self.clips)} clips make no batch of batch_clips = {batch}")
@@ -122,9 +125,12 @@ class Training:
     def resume(self) -> None:
         """Goes on from `checkpoint.pt`, as if there had been no break."""
         saved = torch.load(self.out / "checkpoint.pt", weights_only=True)
-        changed = [k for k in KEYS if k not in ("epochs", "threads") and saved["config"][k] != self.config[k]]
+        changed = [k for k in KEYS if k not in ("epochs", "threads")
+                   and saved["config"].get(k, self.config[k]) != self.config[k]]
         if changed:
             raise ValueError(f"{self.out}: the run was begun with other values of {changed}")
+        if saved["schedule"]["total_steps"] != self.schedule.total_steps:
+            raise ValueError(f"{self.out}: the run was begun with another number of clips or epochs")
         self.epoch, self.best = saved["epoch"], saved["best"]
         torch.set_rng_state(saved["random"])
         for name in ("model", "optimizer", "schedule"):
@@ -227,4 +233,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f"train.py: {error}")

@@ -24,7 +24,7 @@ from toy import write_toy  # noqa: E402
 from train import Training, configure, judge, parse_arguments, run  # noqa: E402
 from weights import import_onnx, load_model  # noqa: E402
 
-WEIGHTS = {"derivative_weight": 0.3, "mse_weight": 0.3, "lifeless_weight": 1.0}
+WEIGHTS = {"loss": "correlation", "derivative_weight": 0.3, "mse_weight": 0.3, "lifeless_weight": 1.0}
 SMALL = ModelConfig(channels=(4, 8), dense=16)
 # One of each kind: what is exported must compute what was trained.
 KINDS = [
