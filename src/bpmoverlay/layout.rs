@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_card_does_not_flutter_between_sides() {
         let scale = Scale::new(640, 480, None);
-        let near = rect(200, 62, 200, 200);
+        let near = rect(200, 58, 200, 200);
         let fresh = place((120, 60), &near, &scale, &[near], &[], None).0;
         let kept = place((120, 60), &near, &scale, &[near], &[], Some(Side::Above)).0;
         assert_eq!((fresh, kept), (Side::Below, Side::Above));
