@@ -260,11 +260,14 @@ mod tests {
         };
         let node = |op: &str, input: [&str; 2], output: &str| NodeProto {
             op_type: Some(op.into()),
-            attribute: vec![
-                ints("strides", &[1, 1]),
-                ints("dilations", &[1, 1]),
-                ints("pads", &[0; 4]),
-            ],
+            attribute: match op {
+                "Conv" => vec![
+                    ints("strides", &[1, 1]),
+                    ints("dilations", &[1, 1]),
+                    ints("pads", &[0; 4]),
+                ],
+                _ => Vec::new(),
+            },
             input: input.map(String::from).into(),
             output: vec![output.into()],
             ..NodeProto::default()
