@@ -516,6 +516,7 @@ fn through(format: VideoFormat) -> Option<Picture> {
     bench.set_src_caps(caps(VideoFormat::Bgrx));
     bench.set_sink_caps(caps(VideoFormat::Bgrx));
     let buffer = gst::Buffer::from_mut_slice(vec![GREY; 320 * 240 * 4]);
-    let out = bench.push_and_pull(buffer).ok()?;
+    bench.push(buffer).ok()?;
+    let out = bench.pull().unwrap();
     Some(Picture { pixels: out.map_readable().unwrap().to_vec(), width: 320 })
 }
