@@ -74,7 +74,7 @@ impl BpmOverlay {
         let pieces = pieces.map_err(|err| self.fail(&format!("Can't draw: {err}")))?;
         match (pieces.is_empty(), attach) {
             (true, _) => Ok(()),
-            (false, true) => self.attach(buffer, pieces),
+            (false, true) => self.attach(buffer, pieces).map_err(|err| self.fail(&err.to_string())),
             (false, false) => self.blend(buffer, &info, &pieces),
         }
     }
@@ -113,19 +113,17 @@ impl BpmOverlay {
         &self,
         buffer: &mut gst::BufferRef,
         pieces: Vec<Placed>,
-    ) -> Result<(), gst::FlowError> {
+    ) -> Result<(), glib::BoolError> {
         let mut state = self.state.lock().unwrap();
         let same = state.attached.as_ref().is_some_and(|(last, _)| *last == pieces);
         if !same {
-            let composition = VideoOverlayComposition::new(&rectangles(&pieces))
-                .map_err(|err| self.fail(&err.to_string()))?;
+            let composition = VideoOverlayComposition::new(&rectangles(&pieces))?;
             state.attached = Some((pieces, composition));
         }
         let (_, ours) = state.attached.as_ref().expect("it was there or was made");
         if let Some(mut meta) = buffer.meta_mut::<VideoOverlayCompositionMeta>() {
             let both: Vec<_> = meta.overlay().iter().chain(ours.iter()).collect();
-            let both = VideoOverlayComposition::new(&both);
-            meta.set_overlay(&both.map_err(|err| self.fail(&err.to_string()))?);
+            meta.set_overlay(&VideoOverlayComposition::new(&both)?);
         } else {
             VideoOverlayCompositionMeta::add(buffer, ours);
         }

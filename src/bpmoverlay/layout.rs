@@ -202,9 +202,11 @@ mod tests {
     #[test]
     fn a_card_does_not_flutter_between_sides() {
         let scale = Scale::new(640, 480, None);
-        let near = rect(200, 58, 200, 200);
-        let fresh = place((120, 60), &near, &scale, &[near], &[], None).0;
-        let kept = place((120, 60), &near, &scale, &[near], &[], Some(Side::Above)).0;
-        assert_eq!((fresh, kept), (Side::Below, Side::Above));
+        let side = |top: i32, before| {
+            let near = rect(200, top, 200, 200);
+            place((120, 60), &near, &scale, &[near], &[], before).0
+        };
+        assert_eq!((side(58, None), side(58, Some(Side::Above))), (Side::Below, Side::Above));
+        assert_eq!(side(30, Some(Side::Above)), Side::Below);
     }
 }
