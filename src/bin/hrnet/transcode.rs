@@ -186,11 +186,15 @@ fn nanoseconds(clip: &Clip, frame: usize) -> u64 {
     ((clip.time(frame) - clip.time(0)) * 1e9).round() as u64
 }
 
-/// Writes all frames of `clip` as a Matroska file: compressed as the clip says, else raw I420.
+/// An encoder that loses nothing of I420: a third of the bytes.
+const LOSSLESS: &str = "video/x-raw,format=I420 ! \
+    x264enc pass=quant quantizer=0 speed-preset=ultrafast threads=1 ! h264parse";
+
+/// Writes all frames of `clip` as a Matroska file: compressed as the clip says, else without loss.
 pub fn write_video(clip: &mut Clip, path: &Path) -> Result<(), String> {
     let coded = match &clip.compression {
         Some(c) => format!("{} {}", encoder(c, clip.attributes.kbit_s), parser(c.codec)),
-        None => "video/x-raw,format=I420".into(),
+        None => LOSSLESS.into(),
     };
     let launch = format!("videoconvert ! {coded} ! matroskamux ! filesink name=file");
     let feed = Feed::new(&launch, clip.size(), clip.attributes.fps)?;
