@@ -25,11 +25,9 @@ pub fn blend(frame: &mut Frame, ink: &Ink, x: i32, y: i32) -> bool {
     if right <= left {
         return true;
     }
-    let rgb = || Some((&ink.buffer, &ink.info));
-    let yuv = || ink.yuv().map(|(buffer, info)| (buffer, info));
-    let drawing = if frame.format_info().is_rgb() { rgb() } else { yuv() };
-    let source = drawing.and_then(|(b, i)| VideoFrameRef::from_buffer_ref_readable(b, i).ok());
-    let Some(source) = source else { return false };
+    let Ok(source) = VideoFrameRef::from_buffer_ref_readable(&ink.buffer, &ink.info) else {
+        return false;
+    };
     let offsets = plane_offsets(frame, left);
     // SAFETY: the view is a copy of the mapped frame's description, used within the mapping's life
     // and never unmapped; its columns `left..right` lie within the frame's.

@@ -10,7 +10,8 @@ use gst_base::subclass::base_transform::{InputBuffer, PrepareOutputBufferSuccess
 use gst_base::subclass::prelude::*;
 use gst_video::{
     CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION as OVERLAY, VideoFormat, VideoFrameRef,
-    VideoInfo, VideoOverlayComposition, VideoOverlayCompositionMeta,
+    VideoInfo, VideoOverlayComposition, VideoOverlayCompositionMeta, VideoOverlayFormatFlags,
+    VideoOverlayRectangle,
 };
 
 use super::blend::blend;
@@ -116,9 +117,7 @@ impl BpmOverlay {
         let mut state = self.state.lock().unwrap();
         let same = state.attached.as_ref().is_some_and(|(last, _)| *last == pieces);
         if !same {
-            let composition = VideoOverlayComposition::new(
-                &pieces.iter().map(|p| p.ink.rectangle(p.x, p.y)).collect::<Vec<_>>(),
-            )?;
+            let composition = VideoOverlayComposition::new(&rectangles(&pieces))?;
             state.attached = Some((pieces, composition));
         }
         let (_, ours) = state.attached.as_ref().expect("it was there or was made");
@@ -164,6 +163,15 @@ fn time(
     let pts = pts?;
     let time = segment.and_then(|s| s.to_stream_time(pts)).unwrap_or(pts);
     Some(time.nseconds() as f64 * 1e-9)
+}
+
+fn rectangles(pieces: &[Placed]) -> Vec<VideoOverlayRectangle> {
+    let rectangle = |p: &Placed| {
+        let flags = VideoOverlayFormatFlags::PREMULTIPLIED_ALPHA;
+        let (w, h) = (p.ink.info.width(), p.ink.info.height());
+        VideoOverlayRectangle::new_raw(&p.ink.buffer, p.x, p.y, w, h, flags)
+    };
+    pieces.iter().map(rectangle).collect()
 }
 
 /// The caps with the overlay feature beside the others.

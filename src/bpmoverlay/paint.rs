@@ -1,9 +1,7 @@
 //! Cairo and Pango: from words and curves to pixels.
 
-use std::sync::{Arc, OnceLock};
-
 use cairo::{Context, Format, ImageSurface, LineCap, LineJoin};
-use gst_video::{VideoFormat, VideoInfo, VideoOverlayFormatFlags, VideoOverlayRectangle};
+use gst_video::{VideoFormat, VideoInfo};
 
 use super::layout::{Rect, Scale};
 use super::words::{BARS, Headline, Mood, Words};
@@ -42,7 +40,6 @@ impl Colours {
 pub struct Ink {
     pub buffer: gst::Buffer,
     pub info: VideoInfo,
-    yuv: Arc<OnceLock<Option<(gst::Buffer, VideoInfo)>>>,
 }
 
 impl Ink {
@@ -52,23 +49,6 @@ impl Ink {
 
     pub fn height(&self) -> i32 {
         self.info.height() as i32
-    }
-
-    pub fn rectangle(&self, x: i32, y: i32) -> VideoOverlayRectangle {
-        let flags = VideoOverlayFormatFlags::PREMULTIPLIED_ALPHA;
-        let (w, h) = (self.info.width(), self.info.height());
-        VideoOverlayRectangle::new_raw(&self.buffer, x, y, w, h, flags)
-    }
-
-    /// The same in AYUV, not premultiplied: converted once, not at every frame it is blended into.
-    pub fn yuv(&self) -> Option<&(gst::Buffer, VideoInfo)> {
-        let convert = || {
-            let (w, h) = (self.info.width(), self.info.height());
-            let info = VideoInfo::builder(VideoFormat::Ayuv, w, h).build().ok()?;
-            let none = VideoOverlayFormatFlags::empty();
-            Some((self.rectangle(0, 0).pixels_unscaled_ayuv(none), info))
-        };
-        self.yuv.get_or_init(convert).as_ref()
     }
 }
 
@@ -104,7 +84,7 @@ fn draw(
     let flags = gst_video::VideoFrameFlags::empty();
     gst_video::VideoMeta::add(buf, flags, PIXELS, width as u32, height as u32)
         .expect("the buffer holds the picture");
-    Ok(Ink { buffer, info, yuv: Arc::default() })
+    Ok(Ink { buffer, info })
 }
 
 fn set_colour(cr: &Context, argb: u32, alpha: f64) {
@@ -332,8 +312,7 @@ pub fn strip(
 pub fn edges(w: i32, h: i32, look: &Look, mood: Mood) -> Result<Vec<Edge>, cairo::Error> {
     let (line, rim) = (look.scale.line(), look.scale.rim());
     let band = line + 2 * rim;
-    // Where the rounded corner ends and the straight line begins.
-    let corner = band.max(rim + (line + 1) / 2 + 2 * line);
+    let corner = band + 2 * line;
     let (wide, high) = (w + 2 * rim, h + 2 * rim);
     let parts = if high <= 2 * corner || wide <= 2 * band {
         vec![Rect { x: 0, y: 0, w: wide, h: high }]
