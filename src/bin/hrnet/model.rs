@@ -255,13 +255,11 @@ mod tests {
             r#type: Some(AttributeType::INTS),
             ..AttributeProto::default()
         };
+        let window =
+            vec![ints("strides", &[1, 1]), ints("dilations", &[1, 1]), ints("pads", &[0; 4])];
         let node = |op: &str, input: [&str; 2], output: &str| NodeProto {
             op_type: Some(op.into()),
-            attribute: vec![
-                ints("strides", &[1, 1]),
-                ints("dilations", &[1, 1]),
-                ints("pads", &[0; 4]),
-            ],
+            attribute: if op == "Conv" { window.clone() } else { Vec::new() },
             input: input.map(String::from).into(),
             output: vec![output.into()],
             ..NodeProto::default()
