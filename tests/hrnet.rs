@@ -182,6 +182,63 @@ fn unreadable_pictures_and_videos_are_named() {
     }
 }
 
+/// A second of silence.
+fn wav() -> Vec<u8> {
+    let (rate, bytes) = (8000u32, 16000u32);
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + bytes).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    for value in [16, 1 | 1 << 16, rate, 2 * rate, 2 | 16 << 16] {
+        file.extend(value.to_le_bytes());
+    }
+    file.extend(b"data");
+    file.extend(bytes.to_le_bytes());
+    file.resize(44 + bytes as usize, 0);
+    file
+}
+
+#[test]
+fn sound_alone_and_cut_off_videos_are_refused() {
+    let folder = folder("cut");
+    write(&folder, &[("sound.wav", &wav())]);
+    assert_refused(&["infer", "@/sound.wav"], &folder, "@/sound.wav: no video in it");
+    let out = folder.to_str().unwrap();
+    let made = hrnet(&["prepare", "--synthetic", "1", "--videos", "--seconds", "6", "--out", out]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let video = folder.join("train-000000/video.mkv");
+    let whole = hrnet(&["infer", video.to_str().unwrap()]);
+    assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
+    let data = fs::read(&video).unwrap();
+    write(&folder, &[("cut.mkv", &data[..data.len() / 3])]);
+    let readings = folder.join("readings");
+    let cut = folder.join("cut.mkv");
+    let args = ["infer", cut.to_str().unwrap(), "--out", readings.to_str().unwrap()];
+    let output = hrnet(&args);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
+    let expected = format!("hrnet: {}: cut off: its pictures end at ", cut.display());
+    assert!(message.starts_with(&expected), "{message}");
+    assert_eq!(fs::read_dir(readings).unwrap().count(), 0);
+}
+
+/// The shell's limit on a file's size stands for a full disk.
+#[test]
+fn a_disk_that_fills_leaves_nothing() {
+    let folder = folder("full");
+    (0..60).for_each(|i| write(&folder, &[(&format!("s/{i:02}.bmp"), &bmp(8, 8, 90))]));
+    let line = "trap '' XFSZ; ulimit -f 1; exec \"$0\" infer \"$1\" --detector none --out \"$2\"";
+    let (subject, out) = (folder.join("s"), folder.join("out"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line, env!("CARGO_BIN_EXE_hrnet")]).args([&subject, &out]);
+    let output = shell.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    let file = out.join("s-pulse.csv");
+    let reason = "can't be written: File too large (os error 27)";
+    assert_eq!(message, format!("hrnet: {}: {reason}\n", file.display()));
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(fs::read_dir(out).unwrap().count(), 0);
+}
+
 #[test]
 fn bad_ground_truth_of_the_other_layouts_is_named() {
     let cases: [(&str, &[u8], &str); 6] = [
@@ -222,7 +279,7 @@ fn bad_ground_truth_of_the_other_layouts_is_named() {
 }
 
 #[test]
-fn a_bad_model_and_a_full_or_missing_disk_are_named() {
+fn a_bad_model_and_a_missing_folder_are_named() {
     let folder = folder("model");
     let model = format!("{}/tests/models/green-nchw-36.onnx", env!("CARGO_MANIFEST_DIR"));
     let half = fs::read(&model).unwrap();

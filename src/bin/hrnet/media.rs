@@ -15,6 +15,9 @@ const PATIENCE: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 /// What is said of an image that is none.
 const NO_PICTURE: &str = "is not a picture that can be decoded";
 
+/// What is said of a file without a video.
+const NO_VIDEO: &str = "no video in it";
+
 /// What is run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -91,12 +94,30 @@ fn play_video(
     let uri = gst::glib::filename_to_uri(absolute, None).map_err(|e| named(e.to_string()))?;
     player.element("source").set_property("uri", uri.as_str());
     player.start().map_err(named)?;
-    let mut frames = 0u64;
-    while let Some(record) = player.next().map_err(named)? {
-        frames += 1;
+    let mut last = None;
+    // A demuxer that finds nobody for its sound says only that its data were not taken.
+    let failed = |e: String, last: Option<u64>| match last {
+        None if e.starts_with("Internal data stream") => named(NO_VIDEO.into()),
+        _ => named(e),
+    };
+    while let Some(record) = player.next().map_err(|e| failed(e, last))? {
+        last = Some(record.time);
         take(record)?;
     }
-    if frames == 0 { Err(named("no video in it".into())) } else { Ok(()) }
+    let last = last.ok_or_else(|| named(NO_VIDEO.into()))?;
+    check_end(last, player.duration()).map_err(named)
+}
+
+/// Refuses a video whose last frame, at `last` ns, is far from the end that its head tells of. Sound
+/// may be somewhat longer than the picture, and some heads only estimate.
+fn check_end(last: u64, duration: Option<u64>) -> Result<(), String> {
+    let Some(duration) = duration else { return Ok(()) };
+    let missing = duration.saturating_sub(last);
+    if missing <= 2_000_000_000 || missing <= duration / 10 {
+        return Ok(());
+    }
+    let (last, duration) = (last as f64 * 1e-9, duration as f64 * 1e-9);
+    Err(format!("cut off: its pictures end at {last:.1} s of {duration:.1} s"))
 }
 
 fn play_frames(
@@ -248,6 +269,11 @@ impl Player {
         }
     }
 
+    /// How long the recording says that it is, ns.
+    fn duration(&self) -> Option<u64> {
+        self.pipeline.query_duration::<gst::ClockTime>().map(gst::ClockTime::nseconds)
+    }
+
     /// The first error on the bus, in one line.
     fn error(&self) -> Option<String> {
         let bus = self.pipeline.bus().expect("a pipeline has a bus");
@@ -276,4 +302,20 @@ fn read(sample: &gst::Sample) -> Result<Record, String> {
         derivative,
         crops: crops.unwrap_or_else(|| Arc::new([])),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_at_the_end_counts_by_seconds_and_share() {
+        let second = 1_000_000_000;
+        let check = |last, duration: u64| check_end(last * second, Some(duration * second));
+        assert!(check_end(0, None).is_ok());
+        assert!(check(62, 60).is_ok() && check(8, 10).is_ok() && check(90, 100).is_ok());
+        let error = check(7, 10).unwrap_err();
+        assert_eq!(error, "cut off: its pictures end at 7.0 s of 10.0 s");
+        assert!(check(89, 100).is_err());
+    }
 }

@@ -22,9 +22,6 @@ pub struct Args {
     json: bool,
 }
 
-/// Multiply-adds of an operator, by the shapes of its inputs and its output.
-type Cost = fn(&[u64], &[u64], &[u64]) -> Option<u64>;
-
 #[derive(Debug, PartialEq, Serialize)]
 struct Report {
     file: String,
@@ -147,7 +144,7 @@ fn multiply_adds(model: &Model, graph: &GraphProto) -> Result<u64, String> {
     let mut sum = 0;
     let mut batch = 1;
     for node in &graph.node {
-        let cost: Cost = match node.op_type.as_deref() {
+        let cost: fn(&[u64], &[u64], &[u64]) -> Option<u64> = match node.op_type.as_deref() {
             Some("Conv") => |_, kernel, out| Some(product(out) * product(kernel.get(1..)?)),
             Some("MatMul") => |a, _, out| Some(product(out) * a.last()?),
             Some("Gemm") => |_, b, out| Some(out.first()? * product(b)),
@@ -258,16 +255,11 @@ mod tests {
             r#type: Some(AttributeType::INTS),
             ..AttributeProto::default()
         };
+        let window =
+            vec![ints("strides", &[1, 1]), ints("dilations", &[1, 1]), ints("pads", &[0; 4])];
         let node = |op: &str, input: [&str; 2], output: &str| NodeProto {
             op_type: Some(op.into()),
-            attribute: match op {
-                "Conv" => vec![
-                    ints("strides", &[1, 1]),
-                    ints("dilations", &[1, 1]),
-                    ints("pads", &[0; 4]),
-                ],
-                _ => Vec::new(),
-            },
+            attribute: if op == "Conv" { window.clone() } else { Vec::new() },
             input: input.map(String::from).into(),
             output: vec![output.into()],
             ..NodeProto::default()
