@@ -95,6 +95,8 @@ pub struct Estimator {
     tracker: Tracker,
     /// Time of the first sample; all others are counted from it.
     origin: u64,
+    /// The estimate before had no peak at its rate.
+    without_peak: bool,
     /// End of the window and rate in Hz of the last reading.
     last: Option<(f64, f64)>,
     slopes: Slopes,
@@ -113,6 +115,7 @@ impl Estimator {
             tracker: Tracker::new(low, high),
             origin: 0,
             last: None,
+            without_peak: false,
             slopes: Slopes::default(),
         }
     }
@@ -226,7 +229,9 @@ impl Estimator {
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
         let tracked = self.tracker.update(&likelihood, duration, elapsed);
         let peak = wave.peak(tracked.rate);
-        let trusted = peak.is_some_and(|f| !is_folded(&wave.derivative, f, frame_rate));
+        // A pulse has its peak in every window; the skirts of a drift have one now and then.
+        let stands = peak.is_some_and(|f| !is_folded(&wave.derivative, f, frame_rate));
+        let trusted = !std::mem::replace(&mut self.without_peak, !stands) && stands;
         let rate = peak.unwrap_or(tracked.rate);
         let best = likelihood.rates.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let features = Features {

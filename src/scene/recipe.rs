@@ -249,8 +249,8 @@ fn random_crops(
     let top = crops.iter().map(|r| r.y).min().unwrap_or(0);
     let right = crops.iter().map(|r| r.x + r.w).max().unwrap_or(1);
     let bottom = crops.iter().map(|r| r.y + r.h).max().unwrap_or(1);
-    // Encoders want even sizes, packed rows of RGB multiples of four.
-    let size = ((right - left).next_multiple_of(4), (bottom - top).next_multiple_of(4));
+    // Whole blocks: encoders want even sizes, and libjpeg fills up others with whatever lies there.
+    let size = ((right - left).next_multiple_of(16), (bottom - top).next_multiple_of(16));
     crops.iter_mut().for_each(|r| (r.x, r.y) = (r.x - left, r.y - top));
     (crops, (left as f64 - middle.0, top as f64 - middle.1), size)
 }

@@ -22,6 +22,9 @@ pub struct Args {
     json: bool,
 }
 
+/// Multiply-adds of an operator, by the shapes of its inputs and its output.
+type Cost = fn(&[u64], &[u64], &[u64]) -> Option<u64>;
+
 #[derive(Debug, PartialEq, Serialize)]
 struct Report {
     file: String,
@@ -144,7 +147,7 @@ fn multiply_adds(model: &Model, graph: &GraphProto) -> Result<u64, String> {
     let mut sum = 0;
     let mut batch = 1;
     for node in &graph.node {
-        let cost: fn(&[u64], &[u64], &[u64]) -> Option<u64> = match node.op_type.as_deref() {
+        let cost: Cost = match node.op_type.as_deref() {
             Some("Conv") => |_, kernel, out| Some(product(out) * product(kernel.get(1..)?)),
             Some("MatMul") => |a, _, out| Some(product(out) * a.last()?),
             Some("Gemm") => |_, b, out| Some(out.first()? * product(b)),

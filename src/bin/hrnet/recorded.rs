@@ -224,7 +224,7 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use gstheartrate::hrnetinfer::engine::{self, Backend, Engine};
+    use gstheartrate::hrnetinfer::engine::{self, Attention, Backend, Engine};
     use gstheartrate::scene::clip::{Length, Set};
 
     use super::*;
@@ -268,6 +268,7 @@ mod tests {
         record: &Record,
         engine: &dyn Engine,
         state: &mut MotionState,
+        looked: &mut Option<(Attention, [f64; 4], u32)>,
     ) -> Option<(Vec<u8>, Vec<u8>, f64)> {
         let crop = record.crops.first()?;
         // hrnetinfer has asked for it: crops averaged twice would not be the same.
@@ -278,7 +279,12 @@ mod tests {
         let mut appearance = motion.clone();
         pair.motion(contract, state, &mut motion);
         pair.appearance(contract, &mut appearance);
-        let sample = engine.run(&motion, &appearance).unwrap()[0];
+        let every = contract.appearance_every;
+        let fresh = looked.take().filter(|(_, rect, age)| *rect == crop.rect && *age < every);
+        let (attention, rect, age) =
+            fresh.unwrap_or_else(|| (engine.attend(&appearance).unwrap(), crop.rect, 0));
+        let sample = engine.run_attending(&motion, &attention).unwrap();
+        *looked = Some((attention, rect, age + 1));
         let mut clip = ClipTensors::new(Value::Null);
         clip.push_motion(&motion);
         clip.push_appearance(&appearance);
@@ -309,9 +315,9 @@ mod tests {
         let engine = engine::load(None, Backend::Cpu, &|_| None).unwrap();
         let subject = &dataset::find(&folder, Layout::Auto, FPS).unwrap()[0];
         let (mut motion, mut appearance, mut pairs) = (Vec::new(), Vec::new(), 0);
-        let mut state = MotionState::default();
+        let (mut state, mut looked) = (MotionState::default(), None);
         media::play(&subject.media, &media::Settings::default(), |record| {
-            if let Some((m, a, sample)) = fed(&record, &*engine, &mut state) {
+            if let Some((m, a, sample)) = fed(&record, &*engine, &mut state, &mut looked) {
                 assert_eq!(record.faces[0].ppg, Some(sample), "pair {pairs}");
                 if pairs < 40 {
                     motion.extend(m);
