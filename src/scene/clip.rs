@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::backdrop::{self, FloatImage};
 use super::camera::Camera;
-use super::compression::Compression;
+use super::compression::{Codec, Compression};
 use super::light::Light;
 use super::motion::{Strength, Turning};
 use super::occlusion::{self, Hand};
@@ -107,7 +107,9 @@ impl Clip {
             light: kind.name(),
             noise: camera.noise as f64,
             codec: compression.map_or("none", |c| c.codec.name()),
-            kbit_s: compression.map_or(0, |c| c.kbit_s(size.0 * size.1, fps)),
+            kbit_s: compression
+                .filter(|c| c.codec != Codec::Mjpeg)
+                .map_or(0, |c| c.kbit_s(size.0 * size.1, fps)),
             occlusion: if texture.is_some() { occlusion.name() } else { "none" },
             talks: false,
             amplitude: pulse.as_ref().map_or(0.0, |p| p.1),
