@@ -51,6 +51,24 @@ fn a_lifeless_face_in_changing_light_gives_no_reading() {
     }
 }
 
+/// Frames whose face is weak for the light's sake, from 10 s on.
+fn blamed_on_light(run: &Run) -> usize {
+    let faces = run.frames.iter().filter(|f| f.time >= 10.0).flat_map(|f| &f.faces);
+    faces.filter(|f| f.status == Status::Weak && f.reasons.contains(Reason::Light)).count()
+}
+
+#[test]
+fn a_lamp_that_pulses_is_no_pulse() {
+    let source = "pulsetestsrc pulse-amplitude=0 light=beat num-buffers=900";
+    let run = play(&format!("{source} ! {ELEMENTS}"));
+    run.assert_silent("lifeless, beat");
+    assert!(blamed_on_light(&run) > 550, "{} of 600", blamed_on_light(&run));
+    let crop = "facecrop output=crop crop-size=120 ! facecrop detector=none ! hrnetinfer ! ppg2bpm";
+    let run = play(&format!("{source} ! {crop}"));
+    run.assert_silent("lifeless, beat, only the crop to be seen");
+    assert!(blamed_on_light(&run) > 550, "{} of 600", blamed_on_light(&run));
+}
+
 #[test]
 fn what_is_no_face_gives_no_reading() {
     for picture in ["wall", "noise"] {

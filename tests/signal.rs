@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use gstheartrate::meta::{Reason, Reasons, Status};
+use gstheartrate::ppg2bpm::faces::Seen;
 use gstheartrate::ppg2bpm::{Config, Estimate, Estimator};
 
 const SECOND: f64 = 1e9;
@@ -42,6 +43,11 @@ fn times(fps: f64, seconds: f64, frames: Frames, random: &mut fastrand::Rng) -> 
     times
 }
 
+/// A sample made of frames `interval` ns apart.
+fn seen(ppg: f64, interval: u64) -> Seen {
+    Seen { ppg: Some(ppg), interval: Some(interval), ..Seen::default() }
+}
+
 /// Feeds the mean rate of change of `value` between frames at `times`, estimates twice a second,
 /// and hands each estimate and its time in seconds to `each`.
 fn run(times: &[u64], value: impl Fn(f64) -> f64, mut each: impl FnMut(f64, Estimate)) {
@@ -51,7 +57,7 @@ fn run(times: &[u64], value: impl Fn(f64) -> f64, mut each: impl FnMut(f64, Esti
         let interval = pair[1] - pair[0];
         let change = value(pair[1] as f64 / SECOND) - value(pair[0] as f64 / SECOND);
         let ppg = change / (interval as f64 / SECOND);
-        estimator.push(pair[1], Some(ppg), Some(interval), Reasons::NONE);
+        estimator.push(pair[1], &seen(ppg, interval));
         if pair[1] >= due {
             due += SECOND as u64 / 2;
             each(pair[1] as f64 / SECOND, estimator.estimate());
@@ -201,7 +207,7 @@ fn a_hole_restarts_the_window_and_a_short_one_does_not() {
             let at = |i: u64| wave(i as f64 / 30.0 * 1.2);
             let time = (i as f64 / 30.0 * SECOND) as u64;
             let change = 30.0 * (at(i) - at(i - 1));
-            estimator.push(time, Some(change), Some(33_333_333), Reasons::NONE);
+            estimator.push(time, &seen(change, 33_333_333));
         }
         estimator.estimate()
     };
@@ -226,7 +232,7 @@ fn reasons_are_told_when_they_hold_for_a_good_share() {
         if i > 290 {
             reasons.insert(Reason::Dark);
         }
-        estimator.push(i * 33_333_333, Some(0.0), Some(33_333_333), reasons);
+        estimator.push(i * 33_333_333, &Seen { reasons, ..seen(0.0, 33_333_333) });
     }
     let estimate = estimator.estimate();
     assert_eq!(estimate.status, Status::Weak);
@@ -248,8 +254,8 @@ fn odd_samples_do_no_harm() {
     let mut estimator = Estimator::new(Config::default());
     let odd = [f64::NAN, f64::INFINITY, 1e300, -1e300, 0.0];
     for (i, value) in odd.into_iter().cycle().take(1000).enumerate() {
-        estimator.push(i as u64 * 20_000_000, Some(value), Some(u64::MAX), Reasons::NONE);
-        estimator.push(0, Some(value), Some(0), Reasons::NONE);
+        estimator.push(i as u64 * 20_000_000, &seen(value, u64::MAX));
+        estimator.push(0, &seen(value, 0));
         if i % 50 == 0 {
             assert_eq!(estimator.estimate().bpm(), None);
         }

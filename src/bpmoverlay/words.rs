@@ -73,6 +73,7 @@ fn in_words(reason: Reason) -> &'static str {
         Reason::Monochrome => "no colour",
         Reason::LowFramerate => "too few frames",
         Reason::ShortWindow => "seen too briefly",
+        Reason::Light => "unsteady light",
         Reason::NoPulse => "no pulse found",
     }
 }

@@ -207,6 +207,7 @@ impl FaceCropElement {
                 size,
                 pixels: face.pixels,
                 previous: face.previous.map(|pixels| Previous { pixels, interval }),
+                light: face.light,
                 reasons,
             }
         };

@@ -14,6 +14,7 @@ mod quality;
 mod roi;
 mod settings;
 pub mod steady;
+mod surround;
 pub mod timeline;
 pub mod track;
 pub mod tracker;

@@ -1,5 +1,6 @@
 //! What a crop's pixels tell against a reading.
 
+use super::surround::luma;
 use crate::meta::{Reason, Reasons};
 
 /// The pulse moves skin by about 0.4 % of its level. At a mean of 0.1 that is a tenth of an 8-bit
@@ -18,32 +19,43 @@ const FACE: f32 = 0.38;
 
 /// Judges a planar RGB crop of `size` × `size` under the disc that the face fills.
 pub fn reasons(rgb: &[f32], size: usize) -> Reasons {
-    let plane = size * size;
-    let centre = (size - 1) as f32 / 2.0;
-    let (mut n, mut luma, mut white, mut colour) = (0f32, 0f32, 0f32, 0f32);
-    for j in 0..size {
-        let y = j as f32 - centre;
-        let half = ((FACE * size as f32).powi(2) - y * y).max(0.0).sqrt();
-        let first = (centre - half).ceil().max(0.0) as usize;
-        let last = ((centre + half).floor().max(0.0) as usize).min(size - 1);
-        if half == 0.0 && size > 1 {
-            continue;
-        }
-        for i in first..=last {
-            let [r, g, b] = [0, 1, 2].map(|c| rgb[c * plane + j * size + i]);
-            n += 1.0;
-            luma += 0.299 * r + 0.587 * g + 0.114 * b;
-            let most = r.max(g).max(b);
-            white += f32::from(most > WHITE);
-            colour += most - r.min(g).min(b);
-        }
+    let (mut n, mut light, mut white, mut colour) = (0f32, 0f32, 0f32, 0f32);
+    for [r, g, b] in face(rgb, size) {
+        n += 1.0;
+        light += luma([r, g, b]);
+        let most = r.max(g).max(b);
+        white += f32::from(most > WHITE);
+        colour += most - r.min(g).min(b);
     }
     let found = [
-        (luma < DARK * n, Reason::Dark),
+        (light < DARK * n, Reason::Dark),
         (white > OVEREXPOSED * n, Reason::Overexposed),
         (colour < GREY * n, Reason::Monochrome),
     ];
     found.into_iter().filter_map(|(is, reason)| is.then_some(reason)).collect()
+}
+
+/// Relative change of the face's light from one crop to the next: the logarithm of their mean
+/// lumas' ratio. `None` in the dark.
+pub fn change(before: &[f32], now: &[f32], size: usize) -> Option<f32> {
+    let light = |rgb| face(rgb, size).map(luma).sum::<f32>();
+    let change = (light(now) / light(before)).ln();
+    change.is_finite().then_some(change)
+}
+
+/// The colours under the disc that the face fills.
+fn face(rgb: &[f32], size: usize) -> impl Iterator<Item = [f32; 3]> {
+    let plane = size * size;
+    let centre = (size - 1) as f32 / 2.0;
+    let row = move |j: usize| {
+        let y = j as f32 - centre;
+        let half = ((FACE * size as f32).powi(2) - y * y).max(0.0).sqrt();
+        let first = (centre - half).ceil().max(0.0) as usize;
+        let end = ((centre + half).floor().max(0.0) as usize).min(size - 1) + 1;
+        let columns = if half == 0.0 && size > 1 { 0..0 } else { first..end };
+        columns.map(move |i| [0, 1, 2].map(|c| rgb[c * plane + j * size + i]))
+    };
+    (0..size).flat_map(row)
 }
 
 #[cfg(test)]
@@ -63,5 +75,14 @@ mod tests {
         assert_eq!(flat(1.0, 0.9, 0.8), [Reason::Overexposed]);
         assert_eq!(flat(0.5, 0.503, 0.5), [Reason::Monochrome]);
         assert_eq!(reasons(&[0.5, 0.4, 0.3], 1), Reasons::NONE);
+    }
+
+    #[test]
+    fn the_change_is_that_of_the_face_not_of_the_corners() {
+        let before = vec![0.4; 3 * 36 * 36];
+        let mut now = vec![0.408; 3 * 36 * 36];
+        now[0] = 1.0;
+        assert!((change(&before, &now, 36).unwrap() - 1.02f32.ln()).abs() < 1e-5);
+        assert_eq!(change(&before, &vec![0.0; 3 * 36 * 36], 36), None);
     }
 }

@@ -4,7 +4,8 @@ use super::area::{PixelRect, RgbRows, area_average, crop_rect};
 use super::follow::{Shift, Template};
 use super::quality;
 use super::steady::{FaceBox, Steady};
-use crate::meta::{Reason, Reasons};
+use super::surround::Surround;
+use crate::meta::{LightChange, Reason, Reasons};
 
 /// Correlation below which the crop no longer shows what the template showed. A resting face has
 /// 0.98 and more, another piece of the scene mostly less than 0.5.
@@ -57,6 +58,8 @@ pub struct Face {
     pub pixels: Vec<f32>,
     /// The frame before, cropped with the same rectangle.
     pub previous: Option<Vec<f32>>,
+    /// How the light has changed since the frame before.
+    pub light: Option<LightChange>,
     /// What pixels and movement tell against a reading.
     pub reasons: Reasons,
     /// Which of this frame's detections it was found by.
@@ -99,8 +102,14 @@ pub struct Track {
     anchor: Option<Anchor>,
     /// This frame's crop.
     pixels: Vec<f32>,
-    /// The frame before, cropped with `rect`.
-    stored: Option<Vec<f32>>,
+    /// The frame before, cropped with `rect`, and what was around it.
+    stored: Option<Stored>,
+}
+
+/// What is kept of a frame for the next one's pair.
+struct Stored {
+    pixels: Vec<f32>,
+    surround: Surround,
 }
 
 impl Track {
@@ -273,7 +282,9 @@ impl Track {
     /// cropped once more with the rectangle to come.
     pub fn finish(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) -> Face {
         let rect = self.steady.face().rect();
+        let surround = Surround::new(self.rect, picture);
         let previous = self.stored.take();
+        let light = previous.as_ref().and_then(|p| self.light_since(p, &surround, cut.size));
         let next = self.next_rect(dt, cut, picture);
         let mut reasons = quality::reasons(&self.pixels, cut.size);
         if self.out_of_sight() || self.speed > MAX_SPEED {
@@ -281,16 +292,23 @@ impl Track {
         }
         let (pixels, stored) = if next == self.rect {
             let pixels = std::mem::take(&mut self.pixels);
-            (pixels.clone(), pixels)
+            (pixels.clone(), Stored { pixels, surround })
         } else {
             self.rect = next;
             let stored = cut.pixels(next, picture);
             let pixels = std::mem::replace(&mut self.pixels, stored.clone());
             self.anchor(cut.size);
-            (pixels, stored)
+            (pixels, Stored { pixels: stored, surround: Surround::new(next, picture) })
         };
         self.stored = Some(stored);
-        Face { id: self.id, rect, pixels, previous, reasons, detection: self.detection }
+        let previous = previous.map(|p| p.pixels);
+        Face { id: self.id, rect, pixels, previous, light, reasons, detection: self.detection }
+    }
+
+    /// How the light on this frame's crop and around it differs from `before`.
+    fn light_since(&self, before: &Stored, now: &Surround, size: usize) -> Option<LightChange> {
+        let face = quality::change(&before.pixels, &self.pixels, size)?;
+        Some(LightChange { face, around: now.change_since(&before.surround)? })
     }
 
     /// The rectangle of the next frame's crop. It waits for a face that is out of sight.

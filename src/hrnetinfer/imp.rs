@@ -177,6 +177,7 @@ fn faces(crops: &[FaceCrop], intervals: &[Option<gst::ClockTime>], samples: Vec<
             h,
             ppg: sample.map(f64::from),
             ppg_interval: interval.filter(|_| sample.is_some()),
+            light: crop.light,
             reasons: crop.reasons,
             ..Face::default()
         }

@@ -16,6 +16,15 @@ pub struct Previous {
     pub interval: Option<gst::ClockTime>,
 }
 
+/// How the light has changed from the previous frame to this one: logarithms of ratios.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LightChange {
+    /// On the face: a pulse is in it.
+    pub face: f32,
+    /// On what is around the face.
+    pub around: f32,
+}
+
 /// One face of a frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaceCrop {
@@ -29,6 +38,8 @@ pub struct FaceCrop {
     pub pixels: Vec<f32>,
     /// Absent on a face's first frame and after a gap.
     pub previous: Option<Previous>,
+    /// `None` without a previous frame, or where nothing is seen around the face.
+    pub light: Option<LightChange>,
     /// What the pixels and the following tell against a reading at this frame.
     pub reasons: Reasons,
 }
@@ -184,6 +195,7 @@ mod tests {
             size: 1,
             pixels: vec![0.25, 0.5, 0.75],
             previous: None,
+            light: None,
             reasons: Reasons::NONE,
         }
     }

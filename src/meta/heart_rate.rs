@@ -1,6 +1,6 @@
 //! [`HeartRateMeta`], the public result.
 
-use super::{Reasons, custom};
+use super::{LightChange, Reasons, custom};
 
 /// Name of the `GstCustomMeta`.
 pub(super) const NAME: &str = "HeartRateMeta";
@@ -52,6 +52,8 @@ pub struct Face {
     pub ppg: Option<f64>,
     /// Time between the two frames that `ppg` was made of; the sample stands for their middle.
     pub ppg_interval: Option<gst::ClockTime>,
+    /// How the light on and around the face has changed over `ppg_interval`.
+    pub light: Option<LightChange>,
     /// Beats per minute; `None` while there is no trustworthy estimate.
     pub bpm: Option<f64>,
     /// 0..1, calibrated: of the readings at 0.9, nine in ten lie within 5 bpm.
@@ -85,6 +87,10 @@ impl Face {
         if let Some(interval) = self.ppg_interval {
             s.set("ppg-interval", interval.nseconds());
         }
+        if let Some(LightChange { face, around }) = self.light {
+            s.set("light", f64::from(face));
+            s.set("light-around", f64::from(around));
+        }
         s.set("status", self.status.as_str());
         s.set("reasons", gst::Array::new(self.reasons.iter().map(|r| r.as_str())));
         s.set("window", self.window.nseconds());
@@ -105,6 +111,7 @@ impl Face {
             h: s.get("h").ok()?,
             ppg: s.get("ppg").ok(),
             ppg_interval: time("ppg-interval"),
+            light: read_light(s),
             bpm: s.get("bpm").ok(),
             confidence: s.get("confidence").ok(),
             snr: s.get("snr").ok(),
@@ -113,6 +120,11 @@ impl Face {
             window: time("window").unwrap_or_default(),
         })
     }
+}
+
+fn read_light(s: &gst::StructureRef) -> Option<LightChange> {
+    let value = |name| s.get::<f64>(name).ok().map(|v| v as f32);
+    Some(LightChange { face: value("light")?, around: value("light-around")? })
 }
 
 /// The array of face structures, as it stands in the meta and in the message.
@@ -178,6 +190,7 @@ mod tests {
             h: 0.75,
             ppg: Some(-1.5),
             ppg_interval: Some(gst::ClockTime::from_mseconds(33)),
+            light: Some(LightChange { face: 0.0078125, around: -0.25 }),
             bpm: Some(72.25),
             confidence: Some(0.875),
             snr: Some(6.5),

@@ -12,7 +12,7 @@ mod message;
 mod pulse_test;
 mod reasons;
 
-pub use face_crop::{FaceCrop, FaceCropMeta, Previous};
+pub use face_crop::{FaceCrop, FaceCropMeta, LightChange, Previous};
 pub use heart_rate::{Face, HeartRateMeta, Status};
 pub use message::HeartRateMessage;
 pub use pulse_test::{PulseTestMeta, TrueFace};

@@ -18,19 +18,22 @@ pub enum Reason {
     LowFramerate,
     /// The face has not been seen for long enough.
     ShortWindow,
+    /// The light pulses at the rate that was found, on the face and around it.
+    Light,
     /// Nothing in the wave looks like a pulse.
     NoPulse,
 }
 
 impl Reason {
     /// All reasons, in the order in which they are written.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 8] = [
         Reason::Motion,
         Reason::Dark,
         Reason::Overexposed,
         Reason::Monochrome,
         Reason::LowFramerate,
         Reason::ShortWindow,
+        Reason::Light,
         Reason::NoPulse,
     ];
 
@@ -43,6 +46,7 @@ impl Reason {
             Reason::Monochrome => "monochrome",
             Reason::LowFramerate => "low-framerate",
             Reason::ShortWindow => "short-window",
+            Reason::Light => "light",
             Reason::NoPulse => "no-pulse",
         }
     }

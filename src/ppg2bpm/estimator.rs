@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use super::chirp;
 use super::confidence::{Features, confidence};
+use super::faces::Seen;
 use super::filter::{BandPass, detrend};
 use super::folded::is_folded;
+use super::light::Light;
 use super::likelihood::Likelihood;
 use super::resample::{Integral, RATE, Sample};
 use super::spectrum::Spectrum;
@@ -64,6 +66,8 @@ pub struct Reading {
     pub confidence: f64,
     /// What the confidence comes from.
     pub features: Features,
+    /// The light around the face pulses at that rate, too: it may be the light's.
+    pub lit: bool,
 }
 
 /// What is known of a face at one moment.
@@ -91,6 +95,7 @@ pub struct Estimator {
     config: Config,
     filter: BandPass,
     integral: Integral,
+    light: Light,
     frames: Frames,
     tracker: Tracker,
     /// Time of the first sample; all others are counted from it.
@@ -111,6 +116,7 @@ impl Estimator {
             config: Config { window: config.window.clamp(SHORTEST, 60.0), ..config },
             filter: BandPass::new(low, high, RATE),
             integral: Integral::default(),
+            light: Light::default(),
             frames: Frames::default(),
             tracker: Tracker::new(low, high),
             origin: 0,
@@ -129,6 +135,7 @@ impl Estimator {
     /// the tracker's belief lasts.
     fn restart(&mut self) {
         self.integral = Integral::default();
+        self.light = Light::default();
         self.frames = Frames::default();
         self.slopes = Slopes::default();
     }
@@ -138,18 +145,11 @@ impl Estimator {
         self.integral.end().map(|end| self.origin + (end / NSECOND).round() as u64)
     }
 
-    /// Takes in the frame at `time` ns: its sample, made of a pair of frames `interval` ns apart
-    /// where that is known, and what its picture tells against a reading. A frame without a
-    /// (finite) sample counts as a hole. A frame that is not later than the last is ignored,
-    /// after a hole of more than a second the window starts anew.
-    pub fn push(
-        &mut self,
-        time: u64,
-        sample: Option<f64>,
-        interval: Option<u64>,
-        reasons: Reasons,
-    ) {
-        let Some(value) = sample.filter(|v| v.is_finite()) else { return };
+    /// Takes in the face in the frame at `time` ns. One without a (finite) sample counts as a hole.
+    /// A frame that is not later than the last is ignored, after a hole of more than a second the
+    /// window starts anew.
+    pub fn push(&mut self, time: u64, seen: &Seen) {
+        let Some(value) = seen.ppg.filter(|v| v.is_finite()) else { return };
         if self
             .last_time()
             .is_some_and(|last| time.saturating_sub(last) as f64 * NSECOND > LONGEST_GAP)
@@ -161,20 +161,21 @@ impl Estimator {
         }
         let Some(since) = time.checked_sub(self.origin) else { return };
         let seconds = since as f64 * NSECOND;
-        let interval = interval.map(|i| i as f64 * NSECOND).filter(|i| *i <= LONGEST_GAP);
-        let seconds = match interval {
-            // The mean of a wave over a pair stands for the pair's middle.
-            Some(i) if !self.config.derivative => seconds - i / 2.0,
-            _ => seconds,
-        };
+        let interval = seen.interval.map(|i| i as f64 * NSECOND).filter(|i| *i <= LONGEST_GAP);
+        let middle = seconds - interval.unwrap_or(0.0) / 2.0;
+        // The mean of a wave over a pair stands for the pair's middle.
+        let seconds = if self.config.derivative { seconds } else { middle };
         if self.integral.end().is_some_and(|end| seconds <= end) {
             return;
+        }
+        if let Some(change) = seen.light {
+            self.light.push(middle, change, self.config.window);
         }
         let interval = interval.filter(|_| self.config.derivative);
         self.integral.push(Sample { time: seconds, value, interval });
         // A knot's distance more than the window, for the grid to fit in.
         self.integral.trim(self.config.window + 0.1);
-        self.frames.push(seconds, reasons, self.config.window);
+        self.frames.push(seconds, seen.reasons, self.config.window);
     }
 
     /// Counts time from `time` on; what is remembered keeps its place.
@@ -201,6 +202,9 @@ impl Estimator {
             estimate.reasons.insert(Reason::LowFramerate);
         }
         estimate.reading = self.read(frame_rate);
+        if estimate.reading.is_some_and(|r| r.lit) {
+            estimate.reasons.insert(Reason::Light);
+        }
         let confidence = estimate.reading.map_or(0.0, |r| r.confidence);
         estimate.status = self.status(confidence, span, low_rate, &mut estimate.reasons);
         estimate
@@ -233,6 +237,7 @@ impl Estimator {
         let stands = peak.is_some_and(|f| !is_folded(&wave.derivative, f, frame_rate));
         let trusted = !std::mem::replace(&mut self.without_peak, !stands) && stands;
         let rate = peak.unwrap_or(tracked.rate);
+        let lit = self.light.pulses(rate, end, duration);
         let best = likelihood.rates.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let features = Features {
             evidence: best - likelihood.noise,
@@ -248,8 +253,9 @@ impl Estimator {
         Some(Reading {
             bpm: bpm.clamp(self.config.min_bpm, self.config.max_bpm),
             snr: features.snr,
-            confidence: if trusted { confidence(&features) } else { 0.0 },
+            confidence: if trusted && !lit { confidence(&features) } else { 0.0 },
             features,
+            lit,
         })
     }
 }

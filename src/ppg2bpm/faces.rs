@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::estimator::{Config, Estimate, Estimator};
-use crate::meta::{Reason, Reasons, Status};
+use crate::meta::{LightChange, Reason, Reasons, Status};
 
 /// How long (ns) a face that is no longer seen is remembered.
 pub const KEEP: u64 = 5_000_000_000;
@@ -11,14 +11,17 @@ pub const KEEP: u64 = 5_000_000_000;
 pub const MOST: usize = 512;
 
 /// One face of one frame.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Seen {
     pub id: u32,
     /// Fractions of the frame.
     pub rect: [f64; 4],
-    /// The pulse sample and the ns between the two frames that it was made of.
+    /// The pulse sample and the ns between the two frames that it was made of, where known.
     pub ppg: Option<f64>,
     pub interval: Option<u64>,
+    /// How the light has changed between the two.
+    pub light: Option<LightChange>,
+    /// What the picture tells against a reading.
     pub reasons: Reasons,
 }
 
@@ -87,7 +90,7 @@ impl Faces {
             }
             face.lost = false;
             (face.rect, face.last_seen) = (s.rect, time);
-            face.estimator.push(time, s.ppg, s.interval, s.reasons);
+            face.estimator.push(time, s);
             self.lost.remove(&s.id);
         }
         let gone = self.lose(seen);
@@ -149,7 +152,8 @@ mod tests {
     use super::*;
 
     fn seen(id: u32) -> Seen {
-        Seen { id, rect: [0.1; 4], ppg: Some(1.0), interval: None, reasons: Reasons::NONE }
+        let (rect, reasons) = ([0.1; 4], Reasons::NONE);
+        Seen { id, rect, ppg: Some(1.0), interval: None, light: None, reasons }
     }
 
     #[test]

@@ -202,6 +202,7 @@ fn seen(face: &Face) -> Seen {
         rect: [face.x, face.y, face.w, face.h],
         ppg: face.ppg,
         interval: face.ppg_interval.map(gst::ClockTime::nseconds),
+        light: face.light,
         reasons: face.reasons,
     }
 }

@@ -12,6 +12,7 @@ pub mod faces;
 pub mod filter;
 pub mod folded;
 mod imp;
+pub mod light;
 pub mod likelihood;
 pub mod resample;
 pub mod spectrum;

@@ -223,6 +223,7 @@ fn make_light(rng: &mut fastrand::Rng, kind: LightKind) -> Light {
         LightKind::Drift => light.drift(rng),
         LightKind::Flicker => light.flicker(rng),
         LightKind::Step => light.step(rng, 0.12, 3.0),
+        LightKind::Beat => light.beat(rng, 0.02, 1.2),
     }
     light
 }

@@ -40,6 +40,8 @@ pub enum Light {
     Flicker,
     #[enum_value(name = "Step: exposure that jumps every 3 s", nick = "step")]
     Step,
+    #[enum_value(name = "Beat: a lamp that pulses by 2 % at 72 a minute", nick = "beat")]
+    Beat,
 }
 
 /// What is shown.

@@ -158,7 +158,7 @@ impl Light {
             Kind::Periodic => {
                 let depth = log_uniform(rng, 0.002, 0.03);
                 let hz = uniform(rng, 0.7, 4.0);
-                light.level.sine(depth, hz, rng);
+                light.beat(rng, depth, hz);
             }
             Kind::Steps => {
                 let (depth, hz) = (log_uniform(rng, 0.01, 0.15), uniform(rng, 0.1, 0.6));
@@ -183,6 +183,11 @@ impl Light {
         let (depth, hz) = (log_uniform(rng, 0.002, 0.03), mains + uniform(rng, -0.3, 0.3));
         self.level.sine(depth, hz, rng);
         self.level.noise(0.5 * depth, uniform(rng, 5.0, 20.0), rng);
+    }
+
+    /// A lamp that pulses by ±`depth` at `hz`.
+    pub fn beat(&mut self, rng: &mut fastrand::Rng, depth: f64, hz: f64) {
+        self.level.sine(depth, hz, rng);
     }
 
     /// Exposure that jumps, as a camera's control does: up to ±`depth`, every `seconds`.

@@ -129,7 +129,7 @@ fn samples(outcome: &Outcome, end: f64, seconds: f64) -> Vec<Sample> {
     let of_face = faces.iter().filter(|(_, f)| f.id == id);
     of_face
         .filter_map(|(time, f)| {
-            Some(Sample { time: *time, value: f.value?, interval: interval(f.interval) })
+            Some(Sample { time: *time, value: f.ppg?, interval: interval(f.interval) })
         })
         .collect()
 }

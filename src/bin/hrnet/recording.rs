@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use gstheartrate::meta::{Face, FaceCrop, Reasons};
+use gstheartrate::meta::{Face, FaceCrop};
 use gstheartrate::ppg2bpm::Sample;
+use gstheartrate::ppg2bpm::faces::Seen;
 use serde_json::{Map, Value};
 
 use crate::baselines::{Baseline, Colour};
 use crate::dataset::{Subject, Wave};
 use crate::media::{Record, Settings, play};
-use crate::stage::{Frame, Pulse, Truth};
+use crate::stage::{Frame, Truth};
 
 /// What makes the pulse wave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +46,7 @@ pub struct Sight {
 /// The largest face of a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct SeenFace {
-    pub id: u32,
-    pub ppg: Option<f64>,
-    /// ns.
-    pub interval: Option<u64>,
-    pub reasons: Reasons,
+    pub seen: Seen,
     /// Mean R, G, B of the crop, 0..1, and of the previous frame's within the same rectangle.
     pub rgb: [f64; 3],
     pub previous: Option<[f64; 3]>,
@@ -85,13 +82,7 @@ impl Recording {
 
     /// What the signal stage gets of `method`.
     pub fn frames(&self, method: Method) -> Vec<Frame> {
-        let network = |f: &SeenFace| Pulse {
-            id: f.id,
-            value: f.ppg,
-            interval: f.interval,
-            reasons: f.reasons,
-        };
-        let frame = |s: &Sight| Frame { time: s.time, face: s.face.as_ref().map(network) };
+        let frame = |s: &Sight| Frame { time: s.time, face: s.face.map(|f| f.seen) };
         let mut frames: Vec<Frame> = self.sights.iter().map(frame).collect();
         if let Method::Baseline(baseline) = method {
             self.replace(&mut frames, baseline);
@@ -103,15 +94,15 @@ impl Recording {
     fn replace(&self, frames: &mut [Frame], baseline: Baseline) {
         let mut faces: BTreeMap<u32, (Vec<usize>, Vec<Colour>)> = BTreeMap::new();
         for (i, sight) in self.sights.iter().enumerate() {
-            let Some(SeenFace { id, rgb, previous, .. }) = sight.face else { continue };
-            let (places, colours) = faces.entry(id).or_default();
+            let Some(SeenFace { seen, rgb, previous }) = sight.face else { continue };
+            let (places, colours) = faces.entry(seen.id).or_default();
             places.push(i);
             colours.push(Colour { time: sight.time as f64 * 1e-9, rgb, previous });
         }
         for (places, colours) in faces.values() {
             for (place, value) in places.iter().zip(baseline.wave(colours)) {
-                if let Some(pulse) = &mut frames[*place].face {
-                    (pulse.value, pulse.interval) = (Some(value), None);
+                if let Some(seen) = &mut frames[*place].face {
+                    (seen.ppg, seen.interval, seen.light) = (Some(value), None, None);
                 }
             }
         }
@@ -137,16 +128,16 @@ impl Recording {
 
     /// The pairs' samples, labels and times as `hrnet signal` reads them; `None` without any.
     pub fn to_csv(&self) -> Option<String> {
-        let mut text = String::from("prediction,label,time\n");
+        let mut text = String::from("prediction,label,time,light,light_around\n");
         let head = text.len();
         for sight in &self.sights {
-            let Some(SeenFace { ppg: Some(ppg), interval: Some(interval), .. }) = sight.face else {
-                continue;
-            };
+            let Some(seen) = sight.face.map(|f| f.seen) else { continue };
+            let (Some(ppg), Some(interval)) = (seen.ppg, seen.interval) else { continue };
             let (from, to) = (sight.time.saturating_sub(interval), sight.time);
             let label = self.wave.derivative_between(from as f64 * 1e-9, to as f64 * 1e-9);
             let Some(label) = label else { continue };
-            text += &format!("{ppg:.6},{label:.6},{:.6}\n", to as f64 * 1e-9);
+            let light = seen.light.map_or(",".into(), |l| format!("{:.6},{:.6}", l.face, l.around));
+            text += &format!("{ppg:.6},{label:.6},{:.6},{light}\n", to as f64 * 1e-9);
         }
         (text.len() > head).then_some(text)
     }
@@ -160,11 +151,16 @@ fn largest(record: &Record) -> Option<SeenFace> {
     let faces = record.faces.iter().filter_map(|f| Some((f, crop_of(f)?)));
     let (face, crop) = faces.max_by(|a, b| area(a).total_cmp(&area(b)))?;
     let interval = crop.previous.as_ref().and_then(|p| p.interval).or(face.ppg_interval);
-    Some(SeenFace {
+    let seen = Seen {
         id: face.id,
+        rect: [face.x, face.y, face.w, face.h],
         ppg: face.ppg,
         interval: interval.map(gst::ClockTime::nseconds),
+        light: face.light,
         reasons: crop.reasons,
+    };
+    Some(SeenFace {
+        seen,
         rgb: mean_colour(&crop.pixels),
         previous: crop.previous.as_ref().map(|p| mean_colour(&p.pixels)),
     })
@@ -183,6 +179,7 @@ fn mean_colour(pixels: &[f32]) -> [f64; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gstheartrate::meta::LightChange;
 
     #[test]
     fn the_mean_colour_is_each_planes() {
@@ -192,11 +189,10 @@ mod tests {
 
     #[test]
     fn the_csv_has_the_pairs_with_their_labels() {
-        let face = |ppg| SeenFace {
-            id: 1,
-            ppg,
-            interval: Some(500_000_000),
-            reasons: Reasons::NONE,
+        let light = LightChange { face: 0.5, around: -0.25 };
+        let seen = Seen { id: 1, interval: Some(500_000_000), ..Seen::default() };
+        let face = |ppg: Option<f64>| SeenFace {
+            seen: Seen { ppg, light: ppg.filter(|p| *p > 0.0).map(|_| light), ..seen },
             rgb: [0.5; 3],
             previous: None,
         };
@@ -213,8 +209,9 @@ mod tests {
                 sight(1_000_000_000, Some(face(Some(-1.0)))),
             ],
         };
-        let expected = "prediction,label,time\n0.250000,3.000000,0.500000\n\
-                        -1.000000,3.000000,1.000000\n";
+        let expected = "prediction,label,time,light,light_around\n\
+                        0.250000,3.000000,0.500000,0.500000,-0.250000\n\
+                        -1.000000,3.000000,1.000000,,\n";
         assert_eq!(recording.to_csv().as_deref(), Some(expected));
         assert_eq!(Recording { sights: Vec::new(), ..recording }.to_csv(), None);
     }

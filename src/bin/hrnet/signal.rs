@@ -2,20 +2,21 @@
 
 use std::path::PathBuf;
 
-use gstheartrate::meta::Reasons;
+use gstheartrate::ppg2bpm::faces::Seen;
 use gstheartrate::ppg2bpm::{Config, Sample};
 use serde::Serialize;
 
 use crate::partial::Partial;
 use crate::readings::Readings;
 use crate::score::{Pair, Score};
-use crate::stage::{Frame, Moment, Pulse, Truth, listen};
+use crate::stage::{Frame, Moment, Truth, listen};
 use crate::wave_csv::{self, Row};
 
 /// Run the signal stage of ppg2bpm on pulse samples and score it against their labels.
 ///
 /// Each FILE has the columns prediction and label, both rates of change of a pulse wave, and
-/// optionally time in seconds. Samples are fed in their order; once the window is full there is
+/// optionally time in seconds; light and light_around are the brightness of the face and of what
+/// is around it, as logarithms of the ratio to the frame before. Samples are fed in their order; once the window is full there is
 /// one reading a second, scored against the rate of the label over the same window. A label of
 /// zeros means that there is no pulse: its readings are written but not scored.
 #[derive(clap::Args)]
@@ -83,13 +84,13 @@ pub fn run(args: &Args) -> Result<(), String> {
 
 /// Rows as frames of one face.
 fn frames(rows: &[Row]) -> Vec<Frame> {
-    let pulse = |row: &Row| Pulse {
-        id: 0,
-        value: Some(row.prediction),
+    let seen = |row: &Row| Seen {
+        ppg: Some(row.prediction),
         interval: row.interval,
-        reasons: Reasons::NONE,
+        light: row.light,
+        ..Seen::default()
     };
-    rows.iter().map(|row| Frame { time: row.time, face: Some(pulse(row)) }).collect()
+    rows.iter().map(|row| Frame { time: row.time, face: Some(seen(row)) }).collect()
 }
 
 /// The labels' wave.

@@ -1,6 +1,6 @@
 //! The signal stage of ppg2bpm on a recorded run: one reading a second.
 
-use gstheartrate::meta::{Reasons, Status};
+use gstheartrate::meta::Status;
 use gstheartrate::ppg2bpm::faces::{Faces, Seen};
 use gstheartrate::ppg2bpm::{Config, Estimate, Sample, reference_bpm};
 
@@ -13,17 +13,7 @@ const SECOND: u64 = 1_000_000_000;
 pub struct Frame {
     /// ns.
     pub time: u64,
-    pub face: Option<Pulse>,
-}
-
-/// The pulse sample of a face.
-#[derive(Clone, Copy, Debug)]
-pub struct Pulse {
-    pub id: u32,
-    pub value: Option<f64>,
-    /// ns between the two frames that `value` was made of, where known.
-    pub interval: Option<u64>,
-    pub reasons: Reasons,
+    pub face: Option<Seen>,
 }
 
 /// A reading at one moment.
@@ -69,8 +59,7 @@ pub fn listen(frames: &[Frame], config: &Config, truth: &Truth) -> Vec<Moment> {
     let full = start + (config.window * 1e9) as u64;
     let mut due = start + SECOND;
     for frame in frames {
-        let seen: Vec<Seen> = frame.face.iter().map(Pulse::seen).collect();
-        faces.frame(frame.time, &seen);
+        faces.frame(frame.time, frame.face.as_slice());
         if frame.time < due {
             continue;
         }
@@ -86,13 +75,6 @@ pub fn listen(frames: &[Frame], config: &Config, truth: &Truth) -> Vec<Moment> {
         }
     }
     moments
-}
-
-impl Pulse {
-    fn seen(&self) -> Seen {
-        let Pulse { id, value, interval, reasons } = *self;
-        Seen { id, rect: [0.0; 4], ppg: value, interval, reasons }
-    }
 }
 
 /// What a contact sensor recorded.
@@ -141,9 +123,9 @@ mod tests {
 
     fn frame(i: u64, id: u32, bpm: f64) -> Frame {
         let at = |i: u64| (TAU * bpm / 60.0 * i as f64 / 30.0).sin();
-        let value = Some(30.0 * (at(i + 1) - at(i)));
+        let ppg = Some(30.0 * (at(i + 1) - at(i)));
         let (time, interval) = ((i + 1) * SECOND / 30, Some(SECOND / 30));
-        Frame { time, face: Some(Pulse { id, value, interval, reasons: Reasons::NONE }) }
+        Frame { time, face: Some(Seen { id, ppg, interval, ..Seen::default() }) }
     }
 
     fn truth(bpm: f64) -> Truth {

@@ -1,0 +1,123 @@
+//! Whether a line of the wave is the light's.
+//!
+//! A lamp that pulses at 1 Hz makes a face brighter and darker at 1 Hz, as blood would, and no
+//! network can tell the two for sure from the face alone. But the lamp lights what is around the
+//! face as well, by the same share and at the same time.
+
+use std::collections::VecDeque;
+use std::f64::consts::TAU;
+
+use rustfft::num_complex::Complex;
+
+use crate::meta::LightChange;
+
+/// What is around a face gets less of a lamp's light than the face, or is lit by others too; below
+/// this share of the face's own line (and in step with it) the line is the face's.
+const SHARE: f64 = 0.3;
+/// Its own line stands out by this, dB: people and trees that move make no line.
+const STANDS_OUT: f64 = 3.0;
+/// Distances in units of one over the duration at which there is nothing left of a line under a
+/// Hann window.
+const BESIDE: std::ops::RangeInclusive<i32> = 2..=5;
+
+/// The changes of light of a window's pairs of frames.
+#[derive(Clone, Debug, Default)]
+pub struct Light {
+    changes: VecDeque<(f64, LightChange)>,
+}
+
+impl Light {
+    /// Adds the change over the pair of frames whose middle is at `time` seconds, and forgets what
+    /// is more than `window` seconds older.
+    pub fn push(&mut self, time: f64, change: LightChange, window: f64) {
+        self.changes.push_back((time, change));
+        while self.changes.front().is_some_and(|(t, _)| *t < time - window) {
+            self.changes.pop_front();
+        }
+    }
+
+    /// Whether the light around the face has a line at `rate` Hz, in step with the face's, in the
+    /// `duration` seconds up to `end` and in either half of them.
+    pub fn pulses(&self, rate: f64, end: f64, duration: f64) -> bool {
+        let (start, middle) = (end - duration, end - duration / 2.0);
+        let shared = |from, to| {
+            let [face, around] = self.lines(rate, from, to);
+            (around * face.conj()).re > SHARE * face.norm_sqr()
+        };
+        shared(start, end)
+            && shared(start, middle)
+            && shared(middle, end)
+            && self.stands_out(rate, start, end)
+    }
+
+    /// Whether the line around the face is well above what is beside it.
+    fn stands_out(&self, rate: f64, from: f64, to: f64) -> bool {
+        let power = |f: f64| self.lines(f, from, to)[1].norm_sqr();
+        let beside = BESIDE.flat_map(|k| [k, -k]).map(|k| rate + f64::from(k) / (to - from));
+        let level = beside.clone().map(power).sum::<f64>() / beside.count() as f64;
+        power(rate) > level * 10f64.powf(STANDS_OUT / 10.0)
+    }
+
+    /// The lines at `rate` Hz of the rates of change since `from` seconds: of the face, and of what
+    /// is around it. The sum of all changes under a Hann window, each turned by its time, needs no
+    /// even grid.
+    fn lines(&self, rate: f64, from: f64, to: f64) -> [Complex<f64>; 2] {
+        let mut lines = [Complex::default(); 2];
+        let within = self.changes.iter().filter(|(t, _)| (from..=to).contains(t));
+        for (time, change) in within {
+            let hann = 1.0 - (TAU * (time - from) / (to - from)).cos();
+            let turned = Complex::from_polar(hann, -TAU * rate * time);
+            lines[0] += turned * f64::from(change.face);
+            lines[1] += turned * f64::from(change.around);
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten seconds at 30 frames a second: relative brightness of face and surroundings at a time.
+    fn light(face: impl Fn(f64) -> f64, around: impl Fn(f64) -> f64) -> Light {
+        let mut light = Light::default();
+        for i in 0..330 {
+            let (a, b) = (f64::from(i) / 30.0, f64::from(i + 1) / 30.0);
+            let change = |x: &dyn Fn(f64) -> f64| (x(b) / x(a)).ln() as f32;
+            let change = LightChange { face: change(&face), around: change(&around) };
+            light.push((a + b) / 2.0, change, 10.0);
+        }
+        light
+    }
+
+    fn wave(depth: f64, hz: f64) -> impl Fn(f64) -> f64 {
+        move |t| 1.0 + depth * (TAU * hz * t).sin()
+    }
+
+    #[test]
+    fn a_lamp_is_told_from_a_pulse() {
+        for hz in [0.75, 1.2, 2.5, 3.9] {
+            let lamp = light(wave(0.01, hz), wave(0.006, hz));
+            assert!(lamp.pulses(hz, 11.0, 10.0), "{hz}");
+            assert!(!lamp.pulses(hz + 0.4, 11.0, 10.0), "{hz}");
+            let pulse = light(wave(0.005, hz), |_| 1.0);
+            assert!(!pulse.pulses(hz, 11.0, 10.0), "{hz}");
+        }
+        assert_eq!(light(wave(0.01, 1.0), wave(0.01, 1.0)).changes.len(), 300);
+    }
+
+    #[test]
+    fn a_pulse_beside_a_lamp_of_another_rate_stands() {
+        let face = |t: f64| wave(0.005, 1.0)(t) * wave(0.02, 2.1)(t);
+        let both = light(face, wave(0.02, 2.1));
+        assert!(!both.pulses(1.0, 11.0, 10.0) && both.pulses(2.1, 11.0, 10.0));
+    }
+
+    #[test]
+    fn drift_and_movement_around_make_no_line() {
+        let drift = |t: f64| 1.0 + 0.1 * (0.2 * t).sin() + 0.03 * (1.1 * t * t / 7.0).sin();
+        let moving = light(|t| wave(0.005, 1.2)(t) * drift(t), drift);
+        assert!(!moving.pulses(1.2, 11.0, 10.0));
+        assert!(!Light::default().pulses(1.2, 11.0, 10.0));
+    }
+}
