@@ -1,6 +1,6 @@
 # What the scripts share. They source this file, read their options, and call `play`.
 # Exit codes: 0, 1 for what went wrong, 2 for a command line that can't be understood.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the scripts use what this file sets
 set -euo pipefail
 
 script=$(basename "$0")
@@ -9,10 +9,10 @@ python=/usr/bin/python3 # the system's: it has GStreamer's bindings
 
 print='' json='' rest=() extra=()
 # What stands between a source and its results, and how these leave the pipeline.
-# shellcheck disable=SC2034 # the scripts use it
 elements=(facecrop '!' hrnetinfer '!' ppg2bpm)
-# shellcheck disable=SC2034
 lines=('!' queue max-size-buffers=0 max-size-bytes=0 max-size-time=0 '!' fdsink fd=3)
+# What plays a launch line.
+player=(gst-launch-1.0 -q -e)
 # Reads the lines of JSON; unset: they are printed, for people or with --json as they are.
 reader=()
 
@@ -79,7 +79,7 @@ set_source() {
         source+=('!' videoconvert)
     else
         [ -e "$1" ] || die "no such file: $1"
-        [ -f "$1" ] && [ -r "$1" ] || die "$1 is not a file that can be read"
+        [[ -f $1 && -r $1 ]] || die "$1 is not a file that can be read"
         source=(filesrc "location=$(quote "$1")" '!' decodebin "${video[@]}" '!' queue '!' "${show[@]}")
     fi
 }
@@ -160,13 +160,13 @@ keep_file() {
 
 # Prints the command that `play` would run.
 print_command() {
-    local word line=gst-launch-1.0
-    for word in -q -e "${@/#fd=3/fd=1}"; do
-        [[ $word =~ ^[][A-Za-z0-9_.,:/=%@+()!-]+$ ]] || word=${word@Q}
+    local word line=''
+    for word in "${player[@]}" "${@/#fd=3/fd=1}"; do
+        [[ $word =~ ^[][A-Za-z0-9_.,:/=%@+!-]+$ ]] || word=${word@Q}
         line+=" $word"
     done
     [ ${#reader[@]} = 0 ] || line+=" | ${reader[*]@Q}"
-    echo "$line"
+    echo "${line# }"
 }
 
 # GStreamer's words about warnings and the first error, one line each; other words as they are.
@@ -175,6 +175,7 @@ shorten_errors() {
     while IFS= read -r line; do
         line=${line:0:200} # caps may hold whole headers
         case $line in
+        "$script: "*) echo "$line" ;;
         *'Broken pipe'*) ;; # the reader has gone, and has said why
         'ERROR: from element '*': '* | 'WARNING: from element '*': '*)
             [ "${line%%:*}" = ERROR ] || echo "$script: warning: ${line#*: *: }"
@@ -204,7 +205,7 @@ await() {
 # Plays a launch line to its end and sets `status`. Ctrl-C (all of us get it) and a SIGTERM for this
 # script end the stream, so that files are whole.
 play() {
-    local player filter read stopped=''
+    local pid filter read stopped=''
     if [ -n "$print" ]; then
         print_command "$@"
         exit 0
@@ -217,12 +218,12 @@ play() {
     read=$!
     exec 4> >(shorten_errors >&2)
     filter=$!
-    gst-launch-1.0 -q -e "$@" 2>&4 4>&- &
-    player=$!
+    "${player[@]}" "$@" 2>&4 4>&- &
+    pid=$!
     exec 3>&- 4>&-
     trap 'interrupted=yes stopped=yes' INT
-    trap 'interrupted=yes stopped=yes; kill -INT $player 2>/dev/null || true' TERM
-    await "$player"
+    trap 'interrupted=yes stopped=yes; kill -INT $pid 2>/dev/null || true' TERM
+    await "$pid"
     local played=$status
     await "$filter"
     await "$read"
@@ -245,4 +246,34 @@ set_streams() {
         streams+=("${source[@]}" '!' "${elements[@]}" '!' bpm2json "stream-name=$(quote "$name")")
         streams+=("interval=${every}000000000" '!' lines.)
     done
+}
+
+# Reads the options of a script that hands lines to a broker's client: sets `broker`, `topic`,
+# `hold`, `patience` and what set_streams needs.
+publisher_options() {
+    topic=heartrate hold=100000 patience=60 names=() every=1
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --broker) has_value "$@" && broker=$2 && shift 2 ;;
+        --topic) has_value "$@" && topic=$2 && shift 2 ;;
+        --name) has_value "$@" && names+=("$2") && shift 2 ;;
+        --every) has_value "$@" && every=$2 && shift 2 ;;
+        --hold) has_value "$@" && is_number "$@" && hold=$2 && shift 2 ;;
+        --patience) has_value "$@" && is_number "$@" && patience=$2 && shift 2 ;;
+        *) shared_option "$@" && shift "$taken" ;;
+        esac
+    done
+}
+
+# Plays the sources, or reads lines from the standard input where the only one is -, and hands the
+# lines to a client: `publish CLIENT...`.
+publish() {
+    [ ${#rest[@]} -gt 0 ] || wrong "no SOURCE"
+    reader=("$python" "$lib/publish.py" "$script: $broker" "$hold" "$patience" "$@")
+    if [ "${rest[*]}" = - ]; then
+        [ -z "$print" ] || { echo "${reader[*]@Q}" && exit 0; }
+        exec "${reader[@]}"
+    fi
+    set_streams
+    play "${streams[@]}"
 }
