@@ -171,6 +171,7 @@ print_command() {
 
 # GStreamer's words about warnings and the first error, one line each; other words as they are.
 shorten_errors() {
+    trap '' INT TERM
     local line error='' detail=''
     while IFS= read -r line; do
         line=${line:0:200} # caps may hold whole headers
@@ -202,10 +203,10 @@ await() {
     done
 }
 
-# Plays a launch line to its end and sets `status`. Ctrl-C (all of us get it) and a SIGTERM for this
-# script end the stream, so that files are whole.
+# Plays a launch line to its end and sets `status`. Ctrl-C and SIGTERM end the stream, so that files
+# are whole; the player is in a session of its own to get that word once, from here.
 play() {
-    local pid filter read stopped=''
+    local pid='' filter read stopped=''
     if [ -n "$print" ]; then
         print_command "$@"
         exit 0
@@ -214,15 +215,14 @@ play() {
     if [ ${#reader[@]} = 0 ]; then
         reader=("$python" "$lib/say.py" ${json:+--json})
     fi
+    trap 'interrupted=yes stopped=yes; [ -z "$pid" ] || kill -INT "$pid" 2>/dev/null || true' INT TERM
     exec 3> >("${reader[@]}")
     read=$!
     exec 4> >(shorten_errors >&2)
     filter=$!
-    "${player[@]}" "$@" 2>&4 4>&- &
+    setsid "${player[@]}" "$@" 2>&4 4>&- &
     pid=$!
     exec 3>&- 4>&-
-    trap 'interrupted=yes stopped=yes' INT
-    trap 'interrupted=yes stopped=yes; kill -INT $pid 2>/dev/null || true' TERM
     await "$pid"
     local played=$status
     await "$filter"

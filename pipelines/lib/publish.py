@@ -103,7 +103,8 @@ def publish(name, held, patience, command):
 
 
 def main():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the source that ends
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # it is the source that ends
     name, hold, patience, *command = sys.argv[1:]
     code = publish(name, Held(int(hold)), float(patience), command)
     os._exit(code)  # at once: the reading thread may be waiting for a line

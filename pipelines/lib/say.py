@@ -24,7 +24,8 @@ def say(line):
 
 
 def main():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the source that ends
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # it is the source that ends
     try:
         for line in sys.stdin:
             if "--json" in sys.argv[1:]:
