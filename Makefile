@@ -2,10 +2,11 @@
 
 CARGO ?= cargo
 VIDEO ?=
+COPY ?=
 PREFIX ?= /usr/local
 PLUGIN_DIR ?= $(DESTDIR)$(shell pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || echo $(PREFIX)/lib/gstreamer-1.0)
 
-.PHONY: all setup setup-tests demo test test-training bench install clean
+.PHONY: all setup setup-tests demo file webcam test test-training bench install clean
 
 all: setup
 	$(CARGO) build --release --locked
@@ -18,6 +19,13 @@ setup-tests:
 
 demo: setup
 	$(CARGO) run --release --locked --quiet --example demo -- $(if $(VIDEO),"$(VIDEO)")
+
+# An annotated copy of a video: make file VIDEO=a.mp4 COPY=b.mp4
+file: all
+	@pipelines/file "$(VIDEO)" $(if $(COPY),"$(COPY)")
+
+webcam: all
+	@pipelines/webcam
 
 test: setup-tests
 	$(CARGO) fmt --check

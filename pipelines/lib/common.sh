@@ -131,6 +131,12 @@ need() {
     done
 }
 
+# Asserts that the system's Python has GStreamer's bindings.
+need_python() {
+    "$python" -c 'import gi; gi.require_version("Gst", "1.0")' 2>/dev/null ||
+        die "GStreamer's Python bindings are missing: apt-get install python3-gi gir1.2-gstreamer-1.0"
+}
+
 # Sets `window` to a sink for the picture, on a machine without a display to one that shows nothing.
 set_window() {
     window=(videoconvert '!' autovideosink)
@@ -176,7 +182,6 @@ shorten_errors() {
     while IFS= read -r line; do
         line=${line:0:200} # caps may hold whole headers
         case $line in
-        "$script: "*) echo "$line" ;;
         *'Broken pipe'*) ;; # the reader has gone, and has said why
         'ERROR: from element '*': '* | 'WARNING: from element '*': '*)
             [ "${line%%:*}" = ERROR ] || echo "$script: warning: ${line#*: *: }"
@@ -206,7 +211,7 @@ await() {
 # Plays a launch line to its end and sets `status`. Ctrl-C and SIGTERM end the stream, so that files
 # are whole; the player is in a session of its own to get that word once, from here.
 play() {
-    local pid='' filter read stopped=''
+    local pid='' filter='' read stopped=''
     if [ -n "$print" ]; then
         print_command "$@"
         exit 0
@@ -218,14 +223,18 @@ play() {
     trap 'interrupted=yes stopped=yes; [ -z "$pid" ] || kill -INT "$pid" 2>/dev/null || true' INT TERM
     exec 3> >("${reader[@]}")
     read=$!
-    exec 4> >(shorten_errors >&2)
-    filter=$!
+    if [ -n "${GST_DEBUG:-}" ] || [ "${player[0]}" = "$python" ]; then
+        exec 4>&2
+    else
+        exec 4> >(shorten_errors >&2)
+        filter=$!
+    fi
     setsid "${player[@]}" "$@" 2>&4 4>&- &
     pid=$!
     exec 3>&- 4>&-
     await "$pid"
     local played=$status
-    await "$filter"
+    [ -z "$filter" ] || await "$filter"
     await "$read"
     # A stop that was asked for is no failure; the reader has said what its own is.
     [ "$status" != 0 ] || [ "$played" = 0 ] || [ -n "$stopped" ] || status=1

@@ -56,6 +56,16 @@ fn json_of_two_streams() {
 }
 
 #[test]
+fn what_is_printed_can_be_pasted() {
+    let args = ["--name", "it's \"me\"", &face(72, 12)];
+    let line = run(script("json").arg("--print").args(args));
+    let pasted = run(command(60, "bash").args(["-c", &line]));
+    assert_rate(&json_lines(&pasted), "it's \"me\"", 72.0);
+    let line = run(script("rtsp").args(["--print", "rtsp://camera/stream"]));
+    assert!(line.contains("reconnect.py rtsp tcp 10 3 no uridecodebin name=camera "), "{line}");
+}
+
+#[test]
 fn a_file_and_its_copy() {
     let folder = folder("file");
     let video = video(&folder, 72);
