@@ -119,3 +119,20 @@ fn an_rtsp_camera_that_is_not_there() {
     let said = text(&output.stderr);
     assert!(said.lines().count() >= 2 && said.contains("again in 1 s"), "{said}");
 }
+
+#[test]
+fn an_rtsp_camera_that_freezes() {
+    let port = free_port();
+    let server = serve(port, 72);
+    let folder = folder("frozen");
+    let said = || std::fs::read_to_string(folder.join("said")).unwrap();
+    let mut rtsp = script("rtsp");
+    rtsp.args(["--timeout", "2", "--json", &format!("rtsp://127.0.0.1:{port}/face")]);
+    let running = Running::start(rtsp.stderr(std::fs::File::create(folder.join("said")).unwrap()));
+    next_line(&running);
+    server.signal(libc::SIGSTOP);
+    await_some("word of it", 20, || said().contains("no picture for 2 s; again").then_some(()));
+    server.signal(libc::SIGCONT);
+    next_line(&running);
+    await_some("word of that", 5, || (said().matches("connected").count() == 2).then_some(()));
+}

@@ -244,8 +244,11 @@ fn assert_alerts(mut app: Command) {
 #[test]
 fn the_python_example_reads_and_reacts() {
     let mut app = command(60, "/usr/bin/python3");
-    app.arg(format!("{ROOT}/examples/read_heart_rate.py")).args(["--low", "60", "--high", "95"]);
+    let example = format!("{ROOT}/examples/read_heart_rate.py");
+    app.arg(&example).args(["--low", "60", "--high", "95"]);
     assert_alerts(app);
+    let said = refused(1, command(20, "/usr/bin/python3").args([&example, "nosuchsrc"]));
+    assert_eq!(said, "no element \"nosuchsrc\"");
 }
 
 #[test]
@@ -255,7 +258,10 @@ fn the_rust_example_reads_and_reacts() {
         // `cargo test` builds examples; `cargo test --test pipelines` does not.
         run(Command::new(env!("CARGO")).args(["build", "--locked", "--example", "alert"]));
     }
-    let mut app = command(60, path);
+    let mut app = command(60, &path);
     app.args(["60", "95"]);
     assert_alerts(app);
+    let said = refused(1, Command::new(&path).args(["60", "95", "nosuchsrc"]));
+    assert_eq!(said, "no element \"nosuchsrc\"");
+    assert!(refused(1, Command::new(&path).arg("60")).starts_with("usage: "));
 }
