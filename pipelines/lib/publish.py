@@ -21,7 +21,7 @@ import time
 
 BATCH = 500  # lines
 DELAYS = (0.5, 1, 2, 4, 5)  # seconds
-TIMEOUT = 30  # seconds for a batch
+TIMEOUT = 15  # seconds for a batch: a client that was connected when the broker went waits on
 
 
 class Held:

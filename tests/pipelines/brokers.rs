@@ -56,9 +56,9 @@ fn mqtt_loses_no_line_while_the_broker_restarts() {
     let running = Running::start(mqtt.stderr(said));
     await_some("some lines", 40, || (received.heard().len() >= 30).then_some(()));
     drop(first);
-    // The publisher must have seen it.
+    // The publisher must have seen it; a client that was sending waits for 15 s.
     let said = || fs::read_to_string(folder.join("said")).unwrap();
-    await_some("word of the outage", 20, || said().contains("lines are held").then_some(()));
+    await_some("word of the outage", 40, || said().contains("lines are held").then_some(()));
     let before = received.heard().len();
     let second = broker(port, &folder);
     running.end();
