@@ -2,10 +2,11 @@
 
 CARGO ?= cargo
 VIDEO ?=
+COPY ?=
 PREFIX ?= /usr/local
 PLUGIN_DIR ?= $(DESTDIR)$(shell pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || echo $(PREFIX)/lib/gstreamer-1.0)
 
-.PHONY: all setup demo test test-training bench install clean
+.PHONY: all setup setup-tests demo file webcam test test-training bench install clean
 
 all: setup
 	$(CARGO) build --release --locked
@@ -13,10 +14,20 @@ all: setup
 setup:
 	@scripts/setup
 
+setup-tests:
+	@scripts/setup tests
+
 demo: setup
 	$(CARGO) run --release --locked --quiet --example demo -- $(if $(VIDEO),"$(VIDEO)")
 
-test: setup
+# An annotated copy of a video: make file VIDEO=a.mp4 COPY=b.mp4
+file: all
+	@pipelines/file "$(VIDEO)" $(if $(COPY),"$(COPY)")
+
+webcam: all
+	@pipelines/webcam
+
+test: setup-tests
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	G_DEBUG=fatal_warnings $(CARGO) test --locked
