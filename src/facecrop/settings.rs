@@ -10,9 +10,14 @@ use super::tracker::Limits;
 #[enum_type(name = "GstFaceCropDetector")]
 pub enum DetectorKind {
     #[default]
+    #[enum_value(name = "Auto: upstream's faces where it marks any, else UltraFace", nick = "auto")]
+    Auto,
     #[enum_value(name = "UltraFace: the built-in detector", nick = "ultraface")]
     UltraFace,
-    #[enum_value(name = "Metadata: GstVideoRegionOfInterestMeta from upstream", nick = "metadata")]
+    #[enum_value(
+        name = "Metadata: faces that upstream has marked, and no others",
+        nick = "metadata"
+    )]
     Metadata,
     #[enum_value(name = "None: the whole frame is one face", nick = "none")]
     None,
