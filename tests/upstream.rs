@@ -243,3 +243,43 @@ fn another_facecrops_faces_are_not_upstreams() {
     let rect = |seen: &Seen| seen.regions[0].2 == seen.regions[1].2;
     assert!(rect(&seen[0]), "both look at the same frames: {:?}", seen[0]);
 }
+
+#[test]
+fn gvametaconvert_finds_the_rate_in_its_region() {
+    let rates = Arc::new(Mutex::new(Vec::new()));
+    let kept = rates.clone();
+    let launch = format!("{ONE} ! identity name=mark ! facecrop ! hrnetinfer ! ppg2bpm name=last");
+    let run = try_play(&launch, |pipeline| {
+        let pad = pipeline.by_name("mark").unwrap().static_pad("src").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+            let buffer = info.buffer_mut().unwrap().make_mut();
+            let rect = pixels(truth(buffer));
+            streamed(buffer, 5, None, rect);
+            gst::PadProbeReturn::Ok
+        });
+        let pad = pipeline.by_name("last").unwrap().static_pad("src").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let rois = info.buffer().unwrap().iter_meta::<VideoRegionOfInterestMeta>();
+            let read = |roi: &VideoRegionOfInterestMeta| {
+                let s = roi.params().find(|p| p.name() == "heart-rate")?.to_owned();
+                let text = |name| s.get::<String>(name).ok();
+                Some((
+                    roi.id(),
+                    text("label")?,
+                    text("model_name")?,
+                    s.get::<f64>("confidence").ok(),
+                ))
+            };
+            kept.lock().unwrap().push(rois.map(|roi| read(&roi)).collect::<Vec<_>>());
+            gst::PadProbeReturn::Ok
+        });
+    });
+    assert_eq!(run.error, None);
+    let rates = rates.lock().unwrap();
+    let last = rates.last().unwrap();
+    let [Some((5, label, model, Some(confidence)))] = &last[..] else { panic!("{last:?}") };
+    assert_eq!((label.as_str(), model.as_str()), ("72 bpm", "heartrate"));
+    assert!(*confidence >= 0.5, "{confidence}");
+    let [Some((5, label, _, None))] = &rates[0][..] else { panic!("{:?}", rates[0]) };
+    assert_eq!(label, "measuring");
+}

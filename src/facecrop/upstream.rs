@@ -9,7 +9,7 @@ use gst_video::VideoRegionOfInterestMeta;
 use super::detector::Detection;
 use super::settings::DetectorKind;
 use super::track::Face;
-use crate::meta::{FaceCropMeta, HeartRateMeta};
+use crate::meta::{FaceCropMeta, HeartRateMeta, is_face_region};
 
 /// The type of the regions written here.
 const FACE: &str = "face";
@@ -47,12 +47,6 @@ impl Upstream {
     }
 }
 
-/// Whether a region is a face: its type has the word in it, as "face" or "FaceDetection" do.
-pub fn is_face(roi: &VideoRegionOfInterestMeta) -> bool {
-    let (_, _, w, h) = roi.rect();
-    w > 0 && h > 0 && roi.roi_type().to_ascii_lowercase().contains(FACE)
-}
-
 /// Ids of the faces that a `facecrop` before this one has marked, told by the metas beside them.
 fn own(buffer: &gst::BufferRef) -> Vec<i32> {
     let crops = buffer.meta::<FaceCropMeta>().map(|m| m.shared_faces());
@@ -78,7 +72,7 @@ fn confidence(roi: &VideoRegionOfInterestMeta) -> Option<f32> {
 /// `own`. Ids are taken where no other face of the frame has the same.
 fn read(buffer: &gst::BufferRef, own: &[i32]) -> Vec<Detection> {
     let rois = buffer.iter_meta::<VideoRegionOfInterestMeta>();
-    let rois: Vec<_> = rois.filter(|roi| is_face(roi) && !own.contains(&roi.id())).collect();
+    let rois: Vec<_> = rois.filter(|roi| is_face_region(roi) && !own.contains(&roi.id())).collect();
     let unique = |id: &i32| rois.iter().filter(|r| identity(r) == Some(*id)).count() == 1;
     let detection = |roi: &gst::MetaRef<VideoRegionOfInterestMeta>| {
         let (x, y, w, h) = roi.rect();
@@ -104,7 +98,7 @@ pub fn write(
     let own = if detector == DetectorKind::Auto { own(buffer) } else { Vec::new() };
     let taken = |index: usize| faces.iter().find(|f| given && f.detection == Some(index));
     let rois = buffer.iter_meta_mut::<VideoRegionOfInterestMeta>();
-    let rois = rois.filter(|roi| is_face(roi) && !own.contains(&roi.id()));
+    let rois = rois.filter(|roi| is_face_region(roi) && !own.contains(&roi.id()));
     for (index, mut roi) in rois.enumerate() {
         if let Some(face) = taken(index) {
             roi.set_rect(clipped(face.rect, size));
