@@ -6,7 +6,9 @@ COPY ?=
 PREFIX ?= /usr/local
 PLUGIN_DIR ?= $(DESTDIR)$(shell pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || echo $(PREFIX)/lib/gstreamer-1.0)
 
-.PHONY: all setup setup-tests demo file webcam test test-training bench install clean
+DEBS = $(or $(CARGO_TARGET_DIR),target)/debian/*.deb
+
+.PHONY: all setup setup-tests demo file webcam test test-training test-deb bench install deb clean
 
 all: setup
 	$(CARGO) build --release --locked
@@ -49,6 +51,17 @@ bench: setup
 install: all
 	install -D -m 755 target/release/libgstheartrate.so "$(PLUGIN_DIR)/libgstheartrate.so"
 	install -D -m 755 target/release/hrnet "$(DESTDIR)$(PREFIX)/bin/hrnet"
+
+# Debian packages of the plugin and of hrnet, in target/debian.
+deb: setup
+	@command -v cargo-deb >/dev/null || { echo "cargo-deb is missing: cargo install --locked cargo-deb" >&2; exit 1; }
+	rm -f $(DEBS)
+	$(CARGO) deb --locked --multiarch=same
+	$(CARGO) deb --locked --variant=tools --no-build
+
+# Unpacks the packages and looks for the elements and the command in them.
+test-deb: deb
+	scripts/test-deb $(DEBS)
 
 clean:
 	$(CARGO) clean

@@ -216,7 +216,8 @@ fn a_rectangle_moving_over_a_still_scene_shows_no_motion() {
         }
     }
     rects.dedup();
-    assert!(rects.len() > 20, "the rectangle has moved {} times", rects.len());
+    // The pixels say that nothing moves: only what the detections insist on moves the rectangle.
+    assert!(rects.len() > 5, "the rectangle has moved {} times", rects.len());
 }
 
 #[test]

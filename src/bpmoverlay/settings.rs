@@ -73,16 +73,31 @@ impl Settings {
         ];
         let c = default.colours;
         properties.extend([
-            colour("color", "Colour", "Text, big-endian ARGB", c.text),
-            colour("background-color", "Background", "Cards, big-endian ARGB", c.background),
+            colour("color", "Colour", "Colour of the text, big-endian ARGB", c.text),
+            colour(
+                "background-color",
+                "Background",
+                "Colour of the cards behind the text, big-endian ARGB",
+                c.background,
+            ),
             colour(
                 "measuring-color",
                 "Measuring",
-                "Status measuring, big-endian ARGB",
+                "Colour of box, bars and wave at status measuring, big-endian ARGB",
                 c.measuring,
             ),
-            colour("ok-color", "Ok", "Status ok, big-endian ARGB", c.ok),
-            colour("weak-color", "Weak", "Status weak, big-endian ARGB", c.weak),
+            colour(
+                "ok-color",
+                "Ok",
+                "Colour of box, bars and wave at status ok, big-endian ARGB",
+                c.ok,
+            ),
+            colour(
+                "weak-color",
+                "Weak",
+                "Colour of box, bars and wave at status weak, big-endian ARGB",
+                c.weak,
+            ),
         ]);
         properties
     }

@@ -12,11 +12,11 @@ use super::detector::{Detection, Detector};
 use super::frame::{FORMATS, Frame};
 use super::output;
 use super::pixels::Picture;
-use super::roi;
 use super::settings::{DetectorKind, Output, Settings};
 use super::timeline::{Step, Timeline};
 use super::track::Face;
 use super::tracker::{Mode, Tracker};
+use super::upstream::{self, Upstream};
 use crate::meta::{FaceCrop, FaceCropMeta, Previous, Reason};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -29,6 +29,7 @@ struct State {
     info: Option<gst_video::VideoInfo>,
     timeline: Timeline,
     tracker: Tracker,
+    upstream: Upstream,
     warned: bool,
 }
 
@@ -43,6 +44,8 @@ struct Downstream {
 /// A frame's faces, and its size.
 struct Faces {
     faces: Vec<Face>,
+    /// They were detected by upstream.
+    given: bool,
     step: Step,
     size: usize,
     frame: (usize, usize),
@@ -68,6 +71,7 @@ impl FaceCropElement {
         if let Some(state) = self.state.lock().unwrap().as_mut() {
             state.timeline = Timeline::default();
             state.tracker = tracker(&settings);
+            state.upstream = Upstream::default();
         }
     }
 
@@ -102,12 +106,15 @@ impl FaceCropElement {
         })?;
         let Some(picture) = frame.picture() else {
             gst::warning!(CAT, imp = self, "Nothing to see in this frame");
-            return Ok(Faces { faces: vec![], step, size, frame: (1, 1), has_colour: true });
+            let (faces, frame) = (vec![], (1, 1));
+            return Ok(Faces { faces, given: false, step, size, frame, has_colour: true });
         };
         state.tracker.configure(settings.limits, size);
-        let faces = self.track(state, &settings, &step, buffer, &picture)?;
+        let found = state.upstream.read(settings.detector, buffer, step.dt);
+        let given = found.is_some();
+        let faces = self.track(state, &settings, &step, found, &picture)?;
         let frame = (picture.width(), picture.height());
-        Ok(Faces { faces, step, size, frame, has_colour: picture.has_colour() })
+        Ok(Faces { faces, given, step, size, frame, has_colour: picture.has_colour() })
     }
 
     /// Follows the faces and looks for new ones when it is time.
@@ -116,19 +123,17 @@ impl FaceCropElement {
         state: &mut State,
         settings: &Settings,
         step: &Step,
-        buffer: &gst::BufferRef,
+        given: Option<Vec<Detection>>,
         picture: &Picture,
     ) -> Result<Vec<Face>, gst::FlowError> {
         let State { detector, timeline, tracker, .. } = state;
         tracker.frame(step, picture, |urgent| {
             // Upstream looks when it likes: what is out of sight here is not urgent there.
-            let urgent = urgent && detector.is_some();
+            let urgent = urgent && given.is_none();
             let due = timeline.detection_due(settings.interval(), urgent);
-            let found = match (detector, settings.detector) {
-                (Some(detector), _) if due => Some(self.detect(detector, picture)?),
-                (None, DetectorKind::Metadata) => {
-                    Some(roi::read(buffer)).filter(|found| due || !found.is_empty())
-                }
+            let found = match (given, detector) {
+                (Some(found), _) => Some(found).filter(|found| due || !found.is_empty()),
+                (None, Some(detector)) if due => Some(self.detect(detector, picture)?),
                 _ => None,
             };
             if let Some(found) = &found {
@@ -190,9 +195,9 @@ impl FaceCropElement {
 
     /// Writes the faces onto the frame.
     fn attach(&self, buffer: &mut gst::BufferRef, faces: Faces) {
-        let Faces { faces, step, size, frame: (width, height), has_colour } = faces;
-        let given = self.settings().detector == DetectorKind::Metadata;
-        roi::write(buffer, &faces, given, (width as u32, height as u32));
+        let Faces { faces, given, step, size, frame: (width, height), has_colour } = faces;
+        let detector = if given { self.settings().detector } else { DetectorKind::None };
+        upstream::write(buffer, detector, &faces, (width as u32, height as u32));
         let crop = |face: Face| {
             let [x, y, w, h] = face.rect;
             let (width, height) = (width as f64, height as f64);
@@ -295,16 +300,19 @@ impl BaseTransformImpl for FaceCropElement {
         let settings = self.settings();
         self.obj().set_in_place(settings.output == Output::Frame);
         let detector = match settings.detector {
-            DetectorKind::UltraFace => Some(Detector::new().map_err(|err| {
-                gst::error_msg!(
-                    gst::ResourceError::Failed,
-                    ("Can't load the built-in face detector: {err}")
-                )
-            })?),
+            DetectorKind::UltraFace | DetectorKind::Auto => {
+                Some(Detector::new().map_err(|err| {
+                    gst::error_msg!(
+                        gst::ResourceError::Failed,
+                        ("Can't load the built-in face detector: {err}")
+                    )
+                })?)
+            }
             DetectorKind::Metadata | DetectorKind::None => None,
         };
         let (timeline, tracker) = (Timeline::default(), tracker(&settings));
-        let state = State { detector, info: None, timeline, tracker, warned: false };
+        let upstream = Upstream::default();
+        let state = State { detector, info: None, timeline, tracker, upstream, warned: false };
         *self.state.lock().unwrap() = Some(state);
         Ok(())
     }

@@ -11,13 +11,13 @@ mod imp;
 mod output;
 pub mod pixels;
 mod quality;
-mod roi;
 mod settings;
 pub mod steady;
 mod surround;
 pub mod timeline;
 pub mod track;
 pub mod tracker;
+mod upstream;
 
 use gst::glib;
 use gst::prelude::*;

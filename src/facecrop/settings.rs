@@ -10,11 +10,16 @@ use super::tracker::Limits;
 #[enum_type(name = "GstFaceCropDetector")]
 pub enum DetectorKind {
     #[default]
+    #[enum_value(name = "Auto: upstream's faces where it marks any, else UltraFace", nick = "auto")]
+    Auto,
     #[enum_value(name = "UltraFace: the built-in detector", nick = "ultraface")]
     UltraFace,
-    #[enum_value(name = "Metadata: GstVideoRegionOfInterestMeta from upstream", nick = "metadata")]
+    #[enum_value(
+        name = "Metadata: faces that upstream has marked, and no others",
+        nick = "metadata"
+    )]
     Metadata,
-    #[enum_value(name = "None: the whole frame is one face", nick = "none")]
+    #[enum_value(name = "None: the whole frame is one face, id 1", nick = "none")]
     None,
 }
 
@@ -25,7 +30,10 @@ pub enum Output {
     #[default]
     #[enum_value(name = "Frame: the video, with the faces as metadata", nick = "frame")]
     Frame,
-    #[enum_value(name = "Crop: the crop of the largest face as RGB video", nick = "crop")]
+    #[enum_value(
+        name = "Crop: the crop of the largest face as RGB video; frames without a face become GAP events",
+        nick = "crop"
+    )]
     Crop,
 }
 
@@ -94,7 +102,7 @@ impl Settings {
                 .build(),
             glib::ParamSpecUInt::builder("max-faces")
                 .nick("Maximum number of faces")
-                .blurb("How many faces to follow at a time, the largest first")
+                .blurb("How many faces to follow at a time: those already followed, then the largest")
                 .minimum(1)
                 .maximum(256)
                 .default_value(default.limits.max_faces as u32)
@@ -102,7 +110,7 @@ impl Settings {
                 .build(),
             glib::ParamSpecDouble::builder("min-face-size")
                 .nick("Minimum face size")
-                .blurb("Height of the smallest face to take up, as a fraction of the frame's")
+                .blurb("Height of the smallest face to take up, fraction of the frame's; once followed, a face may shrink to 0.8 of it")
                 .minimum(0.0)
                 .maximum(1.0)
                 .default_value(default.limits.min_face_size)
@@ -110,7 +118,7 @@ impl Settings {
                 .build(),
             glib::ParamSpecDouble::builder("margin")
                 .nick("Margin")
-                .blurb("By which share of the face's longer side the crop is wider than it")
+                .blurb("The crop's side is the longer side of the face box times 1 + margin")
                 .minimum(0.0)
                 .maximum(4.0)
                 .default_value(default.limits.margin)

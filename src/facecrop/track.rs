@@ -22,9 +22,15 @@ const VELOCITY_TIME: f64 = 0.2;
 /// by 100 % a second, and the pulse by 4 (0.5 % at 75 a minute), which the mean over the face can
 /// still be expected to part.
 const MAX_SPEED: f64 = 0.5;
-/// Disagreement with the detector beyond this share of the size is corrected at once, less is
-/// averaged with its jitter.
+/// Disagreement with the detector beyond this share of the size is a mistake of one of them, less
+/// is averaged with its jitter.
 const DISAGREEMENT: f64 = 0.1;
+/// A mistake that lasts so long, seconds, is ours and is corrected at once: a Haar cascade, asked on
+/// each frame, makes one of this size in twenty.
+const MISTAKE: f64 = 0.25;
+/// Time over which the detector's centres and sizes are averaged, seconds.
+const CENTRE_TIME: f64 = 0.72;
+const SIZE_TIME: f64 = 1.4;
 
 /// The crop that both frames of a pair are made with.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +84,8 @@ pub struct Track {
     pub id: u32,
     /// The id is the detector's, not ours.
     pub given_id: bool,
+    /// The detector has said that id more than once: it is no number of the frame's own.
+    pub confirmed_id: bool,
     /// Where the face is thought to be.
     pub place: FaceBox,
     /// Pixels a second.
@@ -93,6 +101,10 @@ pub struct Track {
     pub detection: Option<usize>,
     /// What the last detection said.
     found_size: f64,
+    /// Seconds since then.
+    since_found: f64,
+    /// Seconds for which detections have disagreed.
+    disagreed: f64,
     /// Widths a second, whatever the direction.
     speed: f64,
     steady: Steady,
@@ -119,6 +131,7 @@ impl Track {
         let mut track = Self {
             id,
             given_id: false,
+            confirmed_id: false,
             place,
             velocity: [0.0; 2],
             poor: false,
@@ -127,6 +140,8 @@ impl Track {
             lost: None,
             detection: None,
             found_size: place.size(),
+            since_found: 0.0,
+            disagreed: 0.0,
             speed: 0.0,
             steady: Steady::new(place),
             fixed: false,
@@ -163,6 +178,7 @@ impl Track {
     /// Crops this frame and looks where the face has gone in `dt` seconds.
     pub fn follow(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) {
         self.detection = None;
+        self.since_found += dt;
         self.pixels = cut.pixels(self.rect, picture);
         match self.registered(dt, cut.size) {
             Some((place, shift)) => {
@@ -185,6 +201,7 @@ impl Track {
     /// Crops this frame and goes on as before: another face is in the way.
     pub fn coast(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) {
         self.detection = None;
+        self.since_found += dt;
         self.pixels = cut.pixels(self.rect, picture);
         self.place = self.expected(dt);
         self.poor = false;
@@ -243,18 +260,32 @@ impl Track {
             self.velocity = [0.0; 2];
             self.start(found, cut, picture);
         } else {
-            let size = self.place.size().max(1.0);
-            let agree = self.place.distance(&found) / size < DISAGREEMENT
-                && (found.w - self.place.w).abs() / size < DISAGREEMENT;
             if self.poor && self.unseen > 0.0 {
                 self.set_velocity(&found, self.unseen);
             }
-            let (centre, extent) = if agree { (0.5, 0.3) } else { (1.0, 1.0) };
-            self.place = self.place.towards(&found, centre, extent);
+            self.correct(&found);
             self.anchor(cut.size);
         }
         self.found_size = found.size();
+        self.since_found = 0.0;
         (self.poor, self.unseen, self.misses, self.lost) = (false, 0.0, 0, None);
+    }
+
+    /// Takes the place nearer to where the detector has found the face.
+    fn correct(&mut self, found: &FaceBox) {
+        let size = self.place.size().max(1.0);
+        let agree = self.place.distance(found) / size < DISAGREEMENT
+            && (found.w - self.place.w).abs() / size < DISAGREEMENT;
+        self.disagreed = if agree { 0.0 } else { self.disagreed + self.since_found };
+        let share = |time: f64| 1.0 - (-self.since_found / time).exp();
+        let (centre, extent) = if agree {
+            (share(CENTRE_TIME), share(SIZE_TIME))
+        } else if self.poor || self.disagreed >= MISTAKE {
+            (1.0, 1.0)
+        } else {
+            (0.0, 0.0)
+        };
+        self.place = self.place.towards(found, centre, extent);
     }
 
     /// Holds on to the crop in `pixels`.

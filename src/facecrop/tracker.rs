@@ -185,6 +185,7 @@ impl Tracker {
             let track = &mut self.tracks[*t];
             track.found(FaceBox::from_rect(detections[*d].rect), &cut, picture);
             track.detection = Some(*d);
+            track.confirmed_id |= detections[*d].id == Some(track.id);
             taken[*d] = true;
         }
         for (t, track) in self.tracks.iter_mut().enumerate() {
@@ -280,8 +281,14 @@ impl Tracker {
 
 /// How badly a detection fits a track, less is better; `None` where it is another face.
 fn cost(track: &Track, detection: &Detection) -> Option<f64> {
-    if track.given_id && detection.id.is_some() {
-        return (detection.id == Some(track.id)).then_some(-1.0);
+    if let (true, Some(id)) = (track.given_id, detection.id) {
+        if id == track.id {
+            return Some(-1.0);
+        }
+        // Until it has come twice it may be a number that each region gets anew.
+        if track.confirmed_id {
+            return None;
+        }
     }
     let found = FaceBox::from_rect(detection.rect);
     let expected = track.expected(track.unseen);

@@ -7,12 +7,14 @@
 
 mod custom;
 mod face_crop;
+mod face_region;
 mod heart_rate;
 mod message;
 mod pulse_test;
 mod reasons;
 
 pub use face_crop::{FaceCrop, FaceCropMeta, LightChange, Previous};
+pub use face_region::is_face_region;
 pub use heart_rate::{Face, HeartRateMeta, Status};
 pub use message::HeartRateMessage;
 pub use pulse_test::{PulseTestMeta, TrueFace};

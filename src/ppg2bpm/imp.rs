@@ -7,10 +7,10 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::BaseTransformExtManual;
 use gst_base::subclass::prelude::*;
-use gst_video::VideoRegionOfInterestMeta;
 
 use super::estimator::{Config, Estimate};
 use super::faces::{Faces, Seen};
+use super::regions;
 use super::timeline::{Cadence, Moment, Timeline};
 use crate::meta::{Face, HeartRateMessage, HeartRateMeta, Reason, Status};
 
@@ -68,6 +68,8 @@ struct State {
     timeline: Timeline,
     estimates: Cadence,
     messages: Cadence,
+    /// Width and height that the caps tell.
+    frame: Option<(f64, f64)>,
     warned_no_meta: bool,
 }
 
@@ -78,14 +80,15 @@ impl State {
             timeline: Timeline::default(),
             estimates: Cadence::default(),
             messages: Cadence::default(),
+            frame: None,
             warned_no_meta: false,
         }
     }
 
     /// Forgets all faces.
     fn reset(&mut self, settings: &Settings, timeline: Timeline) {
-        let warned_no_meta = self.warned_no_meta;
-        *self = State { timeline, warned_no_meta, ..State::new(settings) };
+        let State { frame, warned_no_meta, .. } = *self;
+        *self = State { timeline, frame, warned_no_meta, ..State::new(settings) };
     }
 }
 
@@ -123,11 +126,14 @@ impl Ppg2Bpm {
         let no_meta = no_meta && !std::mem::replace(&mut state.warned_no_meta, true);
         let due = self.update(state, &settings, &moment, &mut meta);
         let message = due.then(|| message(state, buffer.pts(), segment.as_ref(), &meta));
+        let frame = state.frame;
         drop(guard);
         self.warn(untimed, no_meta);
         if !meta.faces.is_empty() {
             meta.write(buffer);
-            write_regions(buffer, &meta.faces);
+            if let Some(frame) = frame {
+                regions::write(buffer, &meta.faces, frame);
+            }
         }
         message.filter(|_| settings.post_messages).flatten()
     }
@@ -243,22 +249,6 @@ fn message(
         faces,
     };
     (!message.faces.is_empty()).then_some(message)
-}
-
-/// Adds the result to the regions of interest that stand for a face.
-fn write_regions(buffer: &mut gst::BufferRef, faces: &[Face]) {
-    for mut region in buffer.iter_meta_mut::<VideoRegionOfInterestMeta>() {
-        let Some(face) = faces.iter().find(|f| f.id as i32 == region.id()) else { continue };
-        let mut s = gst::Structure::new_empty("heart-rate");
-        let fields = [("bpm", face.bpm), ("confidence", face.confidence), ("snr", face.snr)];
-        for (name, value) in fields {
-            if let Some(value) = value {
-                s.set(name, value);
-            }
-        }
-        s.set("status", face.status.as_str());
-        region.add_param(s);
-    }
 }
 
 #[glib::object_subclass]
@@ -419,15 +409,19 @@ impl BaseTransformImpl for Ppg2Bpm {
         Ok(())
     }
 
-    /// Only counting frames needs the caps. Sizes don't matter (rectangles are fractions) and
-    /// frame rates don't either (samples have their own times), so that no face is forgotten.
+    /// Only counting frames and the regions' pixels need the caps. Sizes don't matter otherwise
+    /// (rectangles are fractions) and frame rates don't either (samples have their own times), so
+    /// that no face is forgotten.
     fn set_caps(&self, incaps: &gst::Caps, _out: &gst::Caps) -> Result<(), gst::LoggableError> {
         let rate = incaps.structure(0).and_then(|s| s.get::<gst::Fraction>("framerate").ok());
         let duration = rate
             .filter(|r| r.numer() > 0 && r.denom() > 0)
             .map(|r| 1e9 * f64::from(r.denom()) / f64::from(r.numer()));
+        let side = |name| Some(f64::from(incaps.structure(0)?.get::<i32>(name).ok()?));
+        let frame = side("width").zip(side("height")).filter(|(w, h)| *w > 0.0 && *h > 0.0);
         if let Some(state) = self.state.lock().unwrap().as_mut() {
             state.timeline.set_frame_duration(duration);
+            state.frame = frame;
         }
         Ok(())
     }

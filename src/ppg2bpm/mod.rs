@@ -14,6 +14,7 @@ pub mod folded;
 mod imp;
 pub mod light;
 pub mod likelihood;
+mod regions;
 pub mod resample;
 pub mod spectrum;
 mod timeline;
@@ -35,7 +36,8 @@ glib::wrapper! {
     /// Prints, once a second of the video, an element message `heart-rate` with the fields
     /// `timestamp`, `stream-time`, `running-time` (ns) and `faces`, an array of structures with
     /// the fields of [`crate::meta::Face`]. The same stands on every buffer, in the custom meta
-    /// `HeartRateMeta` and, as params `heart-rate`, in the region of interest with the face's id.
+    /// `HeartRateMeta` and, as params `heart-rate`, in the region of interest that lies on the face.
+    /// DL Streamer's gvametaconvert takes those params into its JSON.
     /// A face has a `bpm` only at `status` ok, that is with a `confidence` of `min-confidence`
     /// or more. A face that is no longer seen appears once more with status lost; while there is
     /// none there are no messages.
