@@ -5,7 +5,7 @@ VIDEO ?=
 PREFIX ?= /usr/local
 PLUGIN_DIR ?= $(DESTDIR)$(shell pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || echo $(PREFIX)/lib/gstreamer-1.0)
 
-.PHONY: all setup demo test test-training bench install clean
+.PHONY: all setup demo test test-tensorrt test-training bench install clean
 
 all: setup
 	$(CARGO) build --release --locked
@@ -20,6 +20,22 @@ test: setup
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	G_DEBUG=fatal_warnings $(CARGO) test --locked
+	$(MAKE) test-tensorrt
+
+# TensorRT for RTX builds engines without a GPU. Where its library or headers can't be had this says so.
+TENSORRT = $(CURDIR)/target/tensorrt-rtx
+test-tensorrt: setup
+	@scripts/tensorrt-rtx
+	@[ ! -e $(TENSORRT)/done ] || { \
+	for headers in include include-11.4; do \
+		echo "shim.cpp against $$headers"; \
+		$(CXX) -std=c++17 -Wall -Wextra -Werror -fsyntax-only -isystem $(TENSORRT)/$$headers \
+			-isystem src/hrnetinfer/tensorrt/cuda src/hrnetinfer/tensorrt/shim.cpp || exit 1; \
+	done; \
+	export TENSORRT_INCLUDE_DIR=$(TENSORRT)/include HRNET_TENSORRT_LIB=$(TENSORRT)/lib; \
+	$(CARGO) clippy --locked --all-targets --features tensorrt -- -D warnings && \
+	G_DEBUG=fatal_warnings $(CARGO) test --locked --features tensorrt --lib --bin hrnet \
+		--test engines; }
 
 # Needs Python 3.11 or newer; PyTorch is installed into training/.venv, some 6 GB.
 test-training: setup training/.venv/done
