@@ -16,6 +16,9 @@ setup:
 demo: setup
 	$(CARGO) run --release --locked --quiet --example demo -- $(if $(VIDEO),"$(VIDEO)")
 
+# Where training/.venv is there its ONNX Runtime is tested too.
+ORT_DYLIB_PATH ?= $(abspath $(wildcard training/.venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*))
+test: export ORT_DYLIB_PATH := $(ORT_DYLIB_PATH)
 test: setup
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings

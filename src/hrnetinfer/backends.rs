@@ -43,13 +43,15 @@ pub fn open(request: &Request) -> Result<Opened, EngineError> {
     let chosen = |engine, backend, why: String| Opened { engine, backend, why };
     match (format(request.model), request.backend) {
         (Format::Encrypted, _) => Err(EngineError::Unavailable(ENCRYPTED.into())),
-        (Format::Engine, Backend::Cpu) => Err(EngineError::Unavailable(
+        (Format::Engine, Backend::Cpu | Backend::OnnxRuntime) => Err(EngineError::Unavailable(
             "is a TensorRT engine, which the CPU can't run: take an ONNX file".into(),
         )),
         (Format::Engine, _) => tensorrt(request, true)
             .map(|e| chosen(e, Backend::TensorRt, "TensorRT: the model is an engine".into())),
         (Format::Onnx, Backend::TensorRt) => tensorrt(request, false)
             .map(|e| chosen(e, Backend::TensorRt, "TensorRT: asked for".into())),
+        (Format::Onnx, Backend::OnnxRuntime) => onnxruntime(request)
+            .map(|e| chosen(e, Backend::OnnxRuntime, "ONNX Runtime: asked for".into())),
         (Format::Onnx, Backend::Cpu) => {
             cpu(request).map(|e| chosen(e, Backend::Cpu, "CPU (rten): asked for".into()))
         }
@@ -57,20 +59,31 @@ pub fn open(request: &Request) -> Result<Opened, EngineError> {
     }
 }
 
-/// TensorRT, else the CPU.
+/// TensorRT, else ONNX Runtime, else rten.
 fn best(request: &Request) -> Result<Opened, EngineError> {
-    match tensorrt(request, false) {
-        Ok(engine) => {
-            let why = "TensorRT: the best of this machine".into();
-            Ok(Opened { engine, backend: Backend::TensorRt, why })
-        }
-        // No other runtime finds a file that is not there.
-        Err(error @ EngineError::Read(_)) => Err(error),
-        Err(error) => {
-            let why = format!("CPU (rten), for want of TensorRT: {error}");
-            Ok(Opened { engine: cpu(request)?, backend: Backend::Cpu, why })
+    let mut without = Vec::new();
+    type Open = fn(&Request) -> Result<Arc<dyn Engine>, EngineError>;
+    let candidates: [(Backend, &str, Open); 2] = [
+        (Backend::TensorRt, "TensorRT", |r| tensorrt(r, false)),
+        (Backend::OnnxRuntime, "ONNX Runtime", onnxruntime),
+    ];
+    for (backend, name, open) in candidates {
+        match open(request) {
+            Ok(engine) => {
+                let why = format!("{name}, the best of this machine{}", reasons(&without));
+                return Ok(Opened { engine, backend, why });
+            }
+            // No other runtime finds a file that is not there.
+            Err(error @ EngineError::Read(_)) => return Err(error),
+            Err(error) => without.push(format!("{name}: {error}")),
         }
     }
+    let why = format!("CPU (rten){}", reasons(&without));
+    Ok(Opened { engine: cpu(request)?, backend: Backend::Cpu, why })
+}
+
+fn reasons(without: &[String]) -> String {
+    if without.is_empty() { String::new() } else { format!("; not {}", without.join("; not ")) }
 }
 
 /// The model's bytes.
@@ -83,6 +96,18 @@ pub fn read(path: Option<&Path>) -> Result<Vec<u8>, EngineError> {
 
 fn cpu(request: &Request) -> Result<Arc<dyn Engine>, EngineError> {
     Ok(Arc::new(CpuEngine::load(read(request.model)?, request.overrides)?))
+}
+
+#[cfg(feature = "onnxruntime")]
+fn onnxruntime(request: &Request) -> Result<Arc<dyn Engine>, EngineError> {
+    let engine = super::onnxruntime::OrtEngine::load(&read(request.model)?, request.overrides)?;
+    Ok(Arc::new(engine))
+}
+
+#[cfg(not(feature = "onnxruntime"))]
+fn onnxruntime(_: &Request) -> Result<Arc<dyn Engine>, EngineError> {
+    let what = "this build has no ONNX Runtime (cargo feature onnxruntime, docs/engines.md)";
+    Err(EngineError::Unavailable(what.into()))
 }
 
 #[cfg(feature = "tensorrt")]
@@ -125,9 +150,10 @@ mod tests {
         let opened = open(&Request::default()).unwrap();
         match opened.backend {
             Backend::Cpu => {
-                assert!(opened.why.contains("for want of TensorRT: "), "{}", opened.why)
+                assert!(opened.why.starts_with("CPU (rten); not TensorRT: "), "{}", opened.why);
+                assert!(opened.why.contains("; not ONNX Runtime: "), "{}", opened.why);
             }
-            other => assert_eq!(other, Backend::TensorRt),
+            other => assert_ne!(other, Backend::Auto),
         }
     }
 }

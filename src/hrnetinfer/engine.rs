@@ -49,6 +49,36 @@ pub trait Engine: Send + Sync {
     }
 }
 
+/// Runs pairs of `len` values a map by `run`, at once or, where that is fixed, `batch` at a time, the
+/// last of them filled up.
+pub fn in_batches(
+    batch: Option<usize>,
+    len: usize,
+    motion: &[f32],
+    appearance: &[f32],
+    mut run: impl FnMut(usize, &[f32], &[f32], &mut Vec<f32>) -> Result<(), EngineError>,
+) -> Result<Vec<f32>, EngineError> {
+    let n = motion.len() / len;
+    let mut out = Vec::with_capacity(n);
+    if n == 0 {
+        return Ok(out);
+    }
+    let Some(batch) = batch else {
+        run(n, motion, appearance, &mut out)?;
+        return Ok(out);
+    };
+    for (motion, appearance) in motion.chunks(batch * len).zip(appearance.chunks(batch * len)) {
+        let pad = |data: &[f32]| {
+            let mut data = data.to_vec();
+            data.resize(batch * len, 0.0);
+            data
+        };
+        run(batch, &pad(motion), &pad(appearance), &mut out)?;
+    }
+    out.truncate(n);
+    Ok(out)
+}
+
 /// Why a network can't be loaded or run.
 #[derive(Debug)]
 pub enum EngineError {
@@ -93,6 +123,8 @@ pub enum Backend {
     Auto,
     /// The CPU, by rten.
     Cpu,
+    /// The CPU, by ONNX Runtime.
+    OnnxRuntime,
     /// An NVIDIA GPU, by TensorRT.
     TensorRt,
 }

@@ -4,6 +4,7 @@ use gst::glib;
 use gst::prelude::*;
 
 pub mod backends;
+pub mod bindings;
 pub mod contract;
 mod cpu;
 pub mod engine;
@@ -11,6 +12,9 @@ pub mod engine_file;
 pub mod half;
 mod imp;
 pub mod maps;
+pub mod onnx;
+#[cfg(feature = "onnxruntime")]
+pub mod onnxruntime;
 pub mod owner;
 pub mod pair;
 mod progress;
@@ -57,6 +61,8 @@ pub enum Backend {
     Auto,
     #[enum_value(name = "CPU (rten)", nick = "cpu")]
     Cpu,
+    #[enum_value(name = "CPU (ONNX Runtime)", nick = "onnxruntime")]
+    OnnxRuntime,
     #[enum_value(name = "NVIDIA GPU (TensorRT)", nick = "tensorrt")]
     TensorRt,
 }

@@ -129,6 +129,7 @@ impl Settings {
             backend: match self.backend {
                 Backend::Auto => engine::Backend::Auto,
                 Backend::Cpu => engine::Backend::Cpu,
+                Backend::OnnxRuntime => engine::Backend::OnnxRuntime,
                 Backend::TensorRt => engine::Backend::TensorRt,
             },
             precision: match self.precision {

@@ -1,10 +1,9 @@
 //! TensorRT: engines built, kept and run.
 //!
 //! `shim.cpp` makes TensorRT's calls, `sys` is the safe layer over it, `driver` finds the GPU,
-//! `bindings` reads what an engine wants, `build` makes one of an ONNX file, `runner` runs one on the
-//! thread of an [`owner`](super::owner).
+//! `build` makes an engine of an ONNX file, `runner` runs one on the thread of an
+//! [`owner`](super::owner).
 
-mod bindings;
 pub mod build;
 pub mod driver;
 mod runner;
@@ -23,6 +22,7 @@ use super::backends;
 use super::contract::Contract;
 use super::engine::{Engine, EngineError, Precision, Request};
 use super::engine_file::{EngineFile, cached, sha256};
+use super::onnx;
 use super::owner::{self, Make, Runner};
 
 /// What names TensorRT's library, or the folder that holds it.
@@ -81,7 +81,7 @@ pub fn open(request: &Request, is_engine: bool) -> Result<Arc<dyn Engine>, Engin
     };
     let keys = match &source {
         Source::Engine(file) => file.about.clone(),
-        Source::Onnx(onnx) => build::keys(onnx, target.max_batch)?,
+        Source::Onnx(onnx) => onnx::describe(onnx, target.max_batch)?.1,
     };
     let contract =
         Contract::read(|key| (request.overrides)(key).or_else(|| keys.get(key).cloned()))

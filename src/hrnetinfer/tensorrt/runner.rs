@@ -8,8 +8,8 @@ use cudarc::driver::{
     sys as cuda,
 };
 
-use super::bindings::Bindings;
-use super::sys::{self, Kind, Library, Tensor};
+use super::sys::{self, Library};
+use crate::hrnetinfer::bindings::{Bindings, Kind, Tensor};
 use crate::hrnetinfer::contract::Contract;
 use crate::hrnetinfer::engine::{EngineError, Network};
 use crate::hrnetinfer::half::{from_half, to_half};

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::ptr::{NonNull, null};
 use std::sync::Mutex;
 
+use crate::hrnetinfer::bindings::{Kind, Tensor};
+
 /// A function that hears how far a build is: phase, steps done, steps in all.
 pub type Progress<'a> = dyn Fn(&str, u32, u32) + Sync + 'a;
 
@@ -28,25 +30,6 @@ pub struct Built {
     /// Of each part of the parsed graph: the type that it gives (half, float, other), its kind's
     /// number, its name.
     pub graph: String,
-}
-
-/// An input or output of an engine.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
-    pub name: String,
-    pub input: bool,
-    pub kind: Kind,
-    /// −1 where it is open.
-    pub shape: Vec<i64>,
-    /// The largest batch where that is open.
-    pub max_batch: i64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Float,
-    Half,
-    Other(i32),
 }
 
 #[repr(C)]

@@ -1,8 +1,27 @@
-//! What an engine's inputs and output must be, read from the engine.
+//! What a network's inputs and output must be, read from an engine or a graph.
 
-use super::sys::{Kind, Tensor};
-use crate::hrnetinfer::engine::EngineError;
-use crate::hrnetinfer::maps::Layout;
+use super::engine::EngineError;
+use super::maps::Layout;
+
+/// An input or output of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    pub name: String,
+    pub input: bool,
+    pub kind: Kind,
+    /// −1 where it is open.
+    pub shape: Vec<i64>,
+    /// The largest batch where that is open.
+    pub max_batch: i64,
+}
+
+/// Type of a tensor's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Float,
+    Half,
+    Other(i32),
+}
 
 /// Inputs and output of a network, in their roles.
 #[derive(Clone, Debug, PartialEq)]
