@@ -37,8 +37,7 @@ test-tensorrt: setup
 	done; \
 	export TENSORRT_INCLUDE_DIR=$(TENSORRT)/include HRNET_TENSORRT_LIB=$(TENSORRT)/lib; \
 	$(CARGO) clippy --locked --all-targets --features tensorrt -- -D warnings && \
-	G_DEBUG=fatal_warnings $(CARGO) test --locked --features tensorrt --lib --bin hrnet \
-		--test engines; }
+	G_DEBUG=fatal_warnings $(CARGO) test --locked --features tensorrt --lib --test engines; }
 
 # Needs Python 3.11 or newer; PyTorch is installed into training/.venv, some 6 GB.
 test-training: setup training/.venv/done

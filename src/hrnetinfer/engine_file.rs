@@ -108,6 +108,11 @@ pub fn cached(
     Ok(file)
 }
 
+/// Removes what is kept under `key`; whether there was something.
+pub fn forget(cache: &Path, key: &str) -> bool {
+    fs::remove_dir_all(cache.join(sha256(key.as_bytes()))).is_ok()
+}
+
 fn keep(entry: &Path, file: &EngineFile) -> std::io::Result<()> {
     let part = entry.with_extension(format!("{}.part", std::process::id()));
     fs::create_dir_all(&part)?;
@@ -177,6 +182,8 @@ mod tests {
         assert_eq!((get("a"), get("a")), (b"a".to_vec(), b"a".to_vec()));
         assert_eq!((builds.get(), warnings.borrow().len()), (4, 2));
         assert!(warnings.borrow()[0].contains("damaged"), "{warnings:?}");
+        assert!(forget(&cache, "b") && !forget(&cache, "b"));
+        assert_eq!((get("b"), builds.get()), (b"b".to_vec(), 5));
         // Nothing is left but the two entries.
         assert_eq!(fs::read_dir(&cache).unwrap().count(), 2);
         fs::remove_dir_all(&cache).unwrap();

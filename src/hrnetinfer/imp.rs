@@ -8,7 +8,7 @@ use gst_base::subclass::prelude::*;
 
 use super::backends;
 use super::contract;
-use super::engine::{Attention, Engine, EngineError, Network, Request};
+use super::engine::{self, Attention, Engine, EngineError, Network, Request};
 use super::maps::MotionState;
 use super::pair::Pair;
 use super::progress::BuildProgress;
@@ -206,7 +206,7 @@ impl HrnetInfer {
         };
         let request = Request { progress: &progress, warn: &warn, ..settings.request(&overrides) };
         let opened = backends::open(&request);
-        build.end(opened.is_ok());
+        build.end(opened.as_ref().is_ok_and(|o| o.backend == engine::Backend::TensorRt));
         let name = settings.model.map_or("the built-in model".into(), |p| p.display().to_string());
         let opened = opened.map_err(|error| match error {
             EngineError::Read(_) => {

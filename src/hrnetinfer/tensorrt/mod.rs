@@ -21,9 +21,9 @@ use self::sys::Library;
 use super::backends;
 use super::contract::Contract;
 use super::engine::{Engine, EngineError, Precision, Request};
-use super::engine_file::{EngineFile, cached, sha256};
+use super::engine_file::{EngineFile, cached, forget, sha256};
 use super::onnx;
-use super::owner::{self, Make, Runner};
+use super::owner::{self, Client, Make, Runner};
 
 /// What names TensorRT's library, or the folder that holds it.
 pub const LIBRARY: &str = "HRNET_TENSORRT_LIB";
@@ -86,15 +86,16 @@ pub fn open(request: &Request, is_engine: bool) -> Result<Arc<dyn Engine>, Engin
     let contract =
         Contract::read(|key| (request.overrides)(key).or_else(|| keys.get(key).cloned()))
             .map_err(|e| EngineError::Load(e.to_string()))?;
-    let key = key(&source, &gpu, request.device, &target);
-    let client = owner::shared(&key, contract, request.batch_timeout, || {
-        let file = source.engine(library, &key, &target, request)?;
-        let max_batch = target.max_batch as usize;
-        let make: Make = Box::new(move || {
-            let runner = GpuRunner::load(library, &gpu.context, &file.bytes, max_batch)?;
-            Ok(Box::new(runner) as Box<dyn Runner>)
-        });
-        Ok(make)
+    let job =
+        Job { library, key: key(&source, &gpu, request.device, &target), source, gpu, target };
+    let client = job.open(contract, request).or_else(|error| {
+        // TensorRT may refuse what it built itself, as after a new driver.
+        let refused = matches!(error, EngineError::Unavailable(_)) && !is_engine;
+        if !(refused && forget(&cache(), &job.key)) {
+            return Err(error);
+        }
+        (request.warn)(&format!("The engine that was kept is built anew: {error}"));
+        job.open(contract, request)
     })?;
     Ok(Arc::new(client))
 }
@@ -104,19 +105,37 @@ enum Source {
     Onnx(Vec<u8>),
 }
 
-impl Source {
-    fn engine(
-        self,
-        library: &Library,
-        key: &str,
-        target: &Target,
-        request: &Request,
-    ) -> Result<EngineFile, EngineError> {
-        match self {
-            Source::Engine(file) => Ok(file),
+/// An engine to be had.
+struct Job {
+    library: &'static Library,
+    /// What makes it another one.
+    key: String,
+    source: Source,
+    gpu: Gpu,
+    target: Target,
+}
+
+impl Job {
+    /// A handle of the engine, which is read or built if nobody has it yet.
+    fn open(&self, contract: Contract, request: &Request) -> Result<Client, EngineError> {
+        owner::shared(&self.key, contract, request.batch_timeout, || {
+            let bytes = self.engine(request)?;
+            let (library, context) = (self.library, self.gpu.context.clone());
+            let max_batch = self.target.max_batch as usize;
+            let make: Make = Box::new(move || {
+                let runner = GpuRunner::load(library, &context, &bytes, max_batch)?;
+                Ok(Box::new(runner) as Box<dyn Runner>)
+            });
+            Ok(make)
+        })
+    }
+
+    fn engine(&self, request: &Request) -> Result<Vec<u8>, EngineError> {
+        match &self.source {
+            Source::Engine(file) => Ok(file.bytes.clone()),
             Source::Onnx(onnx) => {
-                let build = || build(library, &onnx, target, request.progress);
-                cached(&cache(), key, request.warn, build)
+                let build = || build(self.library, onnx, &self.target, request.progress);
+                cached(&cache(), &self.key, request.warn, build).map(|file| file.bytes)
             }
         }
     }

@@ -67,9 +67,19 @@ impl GpuRunner {
         let fixed = bindings.fixed;
         let graphs = HashMap::new();
         let mut runner = GpuRunner { graphs, engine, ports, stream, network, fixed, max_batch };
-        // What can't run fails now.
-        runner.run(&vec![0.0; len], &vec![0.0; len])?;
+        runner.warm_up()?;
         Ok(runner)
+    }
+
+    /// Runs blank pairs in the usual batches, so that what can't run fails now, and what is made at
+    /// the first run of a batch is made before the stream.
+    fn warm_up(&mut self) -> Result<(), EngineError> {
+        let len = self.network.map_len();
+        for batch in 1..=self.max_batch.min(16) {
+            let blank = vec![0.0; batch * len];
+            self.run(&blank, &blank)?;
+        }
+        Ok(())
     }
 
     /// Queues copies and the run of `batch` pairs.

@@ -171,6 +171,23 @@ fn a_library_of_another_version_or_kind_is_refused() {
     assert!(error.contains("getInferLibVersion"), "{error}");
 }
 
+/// A library that has the function, and another version.
+#[test]
+fn another_version_is_refused_before_the_first_call() {
+    let folder = std::env::temp_dir().join(format!("tensorrt-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (source, library) = (folder.join("a.c"), folder.join("liba.so"));
+    std::fs::write(&source, "int getInferLibVersion(void) { return 70100; }").unwrap();
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+    assert!(compiler.status().unwrap().success());
+    let error = Library::open(&library, None).err().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let number = sys::headers_version().1;
+    let expected = format!("has version number 70100, the plugin was built for {number}");
+    assert!(error.contains(&expected), "{error}");
+}
+
 #[test]
 fn libraries_are_looked_for_where_the_user_says() {
     let major = sys::headers_version().0;
