@@ -110,7 +110,7 @@ fn every_sample_of_64_faces_from_8_streams_lands_on_its_face() {
     // Two requests fill a batch, so hardly a run is alone.
     assert!(count.runs.load(Ordering::Relaxed) < 8 * asked / 10, "{:?}", count.runs);
     // No wait beyond the timeout, the four runs before and what the scheduler adds.
-    assert!(slowest < TIMEOUT + Duration::from_millis(200), "{slowest:?}");
+    assert!(slowest < TIMEOUT + Duration::from_millis(500), "{slowest:?}");
 }
 
 #[test]
