@@ -8,7 +8,7 @@ PLUGIN_DIR ?= $(DESTDIR)$(shell pkg-config --variable=pluginsdir gstreamer-1.0 2
 
 DEBS = $(or $(CARGO_TARGET_DIR),target)/debian/*.deb
 
-.PHONY: all setup setup-tests demo file webcam test test-training test-deb bench install deb clean
+.PHONY: all setup setup-tests demo file webcam test test-tensorrt test-training test-deb bench install deb clean
 
 all: setup
 	$(CARGO) build --release --locked
@@ -29,10 +29,28 @@ file: all
 webcam: all
 	@pipelines/webcam
 
+# Where training/.venv is there its ONNX Runtime is tested too.
+ORT_DYLIB_PATH ?= $(abspath $(wildcard training/.venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*))
+test: export ORT_DYLIB_PATH := $(ORT_DYLIB_PATH)
 test: setup-tests
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	G_DEBUG=fatal_warnings $(CARGO) test --locked
+	$(MAKE) test-tensorrt
+
+# TensorRT for RTX builds engines without a GPU. Where its library or headers can't be had this says so.
+TENSORRT = $(CURDIR)/target/tensorrt-rtx
+test-tensorrt: setup
+	@scripts/tensorrt-rtx
+	@[ ! -e $(TENSORRT)/done ] || { \
+	for headers in include include-11.4; do \
+		echo "shim.cpp against $$headers"; \
+		$(CXX) -std=c++17 -Wall -Wextra -Werror -fsyntax-only -isystem $(TENSORRT)/$$headers \
+			-isystem src/hrnetinfer/tensorrt/cuda src/hrnetinfer/tensorrt/shim.cpp || exit 1; \
+	done; \
+	export TENSORRT_INCLUDE_DIR=$(TENSORRT)/include HRNET_TENSORRT_LIB=$(TENSORRT)/lib; \
+	$(CARGO) clippy --locked --all-targets --features tensorrt -- -D warnings && \
+	G_DEBUG=fatal_warnings $(CARGO) test --locked --features tensorrt --lib --test engines; }
 
 # Needs Python 3.11 or newer; PyTorch is installed into training/.venv, some 6 GB.
 test-training: setup training/.venv/done

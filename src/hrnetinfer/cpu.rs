@@ -8,7 +8,7 @@ use rten_tensor::NdTensorView;
 use rten_tensor::prelude::*;
 
 use super::contract::Contract;
-use super::engine::{Attention, Engine, EngineError, Network};
+use super::engine::{Attention, Engine, EngineError, Network, in_batches};
 use super::maps;
 
 /// An ONNX network run by rten on one thread.
@@ -126,25 +126,9 @@ impl Engine for CpuEngine {
 
     fn run(&self, motion: &[f32], appearance: &[f32]) -> Result<Vec<f32>, EngineError> {
         let len = self.network.map_len();
-        let n = motion.len() / len;
-        let mut out = Vec::with_capacity(n);
-        if n == 0 {
-            return Ok(out);
-        }
-        let Some(batch) = self.batch else {
-            self.run_batch(n, motion, appearance, &mut out)?;
-            return Ok(out);
-        };
-        for (motion, appearance) in motion.chunks(batch * len).zip(appearance.chunks(batch * len)) {
-            let pad = |data: &[f32]| {
-                let mut data = data.to_vec();
-                data.resize(batch * len, 0.0);
-                data
-            };
-            self.run_batch(batch, &pad(motion), &pad(appearance), &mut out)?;
-        }
-        out.truncate(n);
-        Ok(out)
+        in_batches(self.batch, len, motion, appearance, |n, motion, appearance, out| {
+            self.run_batch(n, motion, appearance, out)
+        })
     }
 
     fn attends(&self) -> bool {

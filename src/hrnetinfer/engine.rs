@@ -1,6 +1,6 @@
 //! What runs a network: one small trait, one file a runtime.
 
-use std::{any::Any, fmt, path::Path, sync::Arc};
+use std::{any::Any, fmt, path::Path, sync::Arc, time::Duration};
 
 use super::contract::Contract;
 use super::maps::Layout;
@@ -49,6 +49,36 @@ pub trait Engine: Send + Sync {
     }
 }
 
+/// Runs pairs of `len` values a map by `run`, at once or, where that is fixed, `batch` at a time, the
+/// last of them filled up.
+pub fn in_batches(
+    batch: Option<usize>,
+    len: usize,
+    motion: &[f32],
+    appearance: &[f32],
+    mut run: impl FnMut(usize, &[f32], &[f32], &mut Vec<f32>) -> Result<(), EngineError>,
+) -> Result<Vec<f32>, EngineError> {
+    let n = motion.len() / len;
+    let mut out = Vec::with_capacity(n);
+    if n == 0 {
+        return Ok(out);
+    }
+    let Some(batch) = batch else {
+        run(n, motion, appearance, &mut out)?;
+        return Ok(out);
+    };
+    for (motion, appearance) in motion.chunks(batch * len).zip(appearance.chunks(batch * len)) {
+        let pad = |data: &[f32]| {
+            let mut data = data.to_vec();
+            data.resize(batch * len, 0.0);
+            data
+        };
+        run(batch, &pad(motion), &pad(appearance), &mut out)?;
+    }
+    out.truncate(n);
+    Ok(out)
+}
+
 /// Why a network can't be loaded or run.
 #[derive(Debug)]
 pub enum EngineError {
@@ -58,6 +88,8 @@ pub enum EngineError {
     Load(String),
     /// The network has other inputs or outputs than the contract's; says what was found.
     Shape(String),
+    /// This machine or this build lacks what the backend wants; says what.
+    Unavailable(String),
     /// The run failed.
     Run(String),
 }
@@ -67,6 +99,7 @@ impl fmt::Display for EngineError {
         match self {
             EngineError::Read(error) => write!(f, "can't be read: {error}"),
             EngineError::Load(what) => write!(f, "is not a usable ONNX model: {what}"),
+            EngineError::Unavailable(what) => write!(f, "{what}"),
             EngineError::Shape(found) => write!(
                 f,
                 "{found}; expected two float inputs, motion and appearance, of batch x 3 x S x S \
@@ -90,20 +123,64 @@ pub enum Backend {
     Auto,
     /// The CPU, by rten.
     Cpu,
+    /// The CPU, by ONNX Runtime.
+    OnnxRuntime,
+    /// An NVIDIA GPU, by TensorRT.
+    TensorRt,
 }
 
-/// Loads the model at `path` (the built-in one if `None`) for `backend`. `overrides` finds values
-/// of `hrnet.*` keys that stand above the file's own.
+/// In what a TensorRT engine computes. The CPU computes in float32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    #[default]
+    Fp16,
+    Fp32,
+}
+
+/// Loads the model at `path` (the built-in one if `None`) for `backend`, with the defaults of
+/// everything else. `overrides` finds values of `hrnet.*` keys that stand above the file's own.
 pub fn load(
     path: Option<&Path>,
     backend: Backend,
     overrides: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Arc<dyn Engine>, EngineError> {
-    let data = match path {
-        Some(path) => std::fs::read(path).map_err(EngineError::Read)?,
-        None => DEFAULT_MODEL.to_vec(),
-    };
-    match backend {
-        Backend::Auto | Backend::Cpu => Ok(Arc::new(super::cpu::CpuEngine::load(data, overrides)?)),
+    let request = Request { model: path, backend, overrides, ..Request::default() };
+    super::backends::open(&request).map(|opened| opened.engine)
+}
+
+/// Which model to load, how, and for whom.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The built-in model if `None`.
+    pub model: Option<&'a Path>,
+    pub backend: Backend,
+    pub precision: Precision,
+    /// Which of the machine's GPUs.
+    pub device: u32,
+    /// The most pairs that an engine shared by several streams runs at a time.
+    pub batch_size: u32,
+    /// How long a pair may wait for others to fill a batch.
+    pub batch_timeout: Duration,
+    /// Values of `hrnet.*` keys that stand above the file's own.
+    pub overrides: &'a dyn Fn(&str) -> Option<String>,
+    /// Hears how far the building of an engine is: what is done, steps done, steps in all.
+    pub progress: &'a (dyn Fn(&str, u32, u32) + Sync),
+    /// Hears what went wrong and was put right.
+    pub warn: &'a dyn Fn(&str),
+}
+
+impl Default for Request<'_> {
+    fn default() -> Self {
+        Request {
+            model: None,
+            backend: Backend::Auto,
+            precision: Precision::Fp16,
+            device: 0,
+            batch_size: 16,
+            batch_timeout: Duration::from_millis(2),
+            overrides: &|_| None,
+            progress: &|_, _, _| (),
+            warn: &|_| (),
+        }
     }
 }

@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use gst::glib;
@@ -7,11 +6,13 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::subclass::prelude::*;
 
-use super::Backend;
+use super::backends;
 use super::contract;
-use super::engine::{self, Attention, Engine, EngineError, Network};
+use super::engine::{self, Attention, Engine, EngineError, Network, Request};
 use super::maps::MotionState;
 use super::pair::Pair;
+use super::progress::BuildProgress;
+use super::settings::Settings;
 use crate::meta::{Face, FaceCrop, FaceCropMeta, HeartRateMeta};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -21,13 +22,6 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
         Some("Pulse from pairs of face crops"),
     )
 });
-
-#[derive(Clone, Debug, Default)]
-struct Settings {
-    model: Option<PathBuf>,
-    backend: Backend,
-    contract: Option<gst::Structure>,
-}
 
 struct State {
     engine: Arc<dyn Engine>,
@@ -205,18 +199,27 @@ impl HrnetInfer {
             let value = settings.contract.as_ref()?.value(key.strip_prefix("hrnet.")?).ok()?;
             value.get::<String>().ok().or_else(|| value.serialize().ok().map(Into::into))
         };
-        let backend = match settings.backend {
-            Backend::Auto => engine::Backend::Auto,
-            Backend::Cpu => engine::Backend::Cpu,
+        let element = self.obj();
+        let build = BuildProgress::new(element.upcast_ref());
+        let progress = |phase: &str, step, of| build.step(phase, step, of);
+        let warn = |text: &str| {
+            gst::element_imp_warning!(self, gst::ResourceError::Failed, ("{text}"));
         };
-        let path = settings.model.as_deref();
-        let name = path.map_or("the built-in model".into(), |p| p.to_string_lossy());
-        engine::load(path, backend, &overrides).map_err(|error| match error {
+        let request = Request { progress: &progress, warn: &warn, ..settings.request(&overrides) };
+        let opened = backends::open(&request);
+        build.end(opened.as_ref().is_ok_and(|o| o.backend == engine::Backend::TensorRt));
+        let name = settings.model.map_or("the built-in model".into(), |p| p.display().to_string());
+        let opened = opened.map_err(|error| match error {
             EngineError::Read(_) => {
                 gst::error_msg!(gst::ResourceError::OpenRead, ("Model {name} {error}"))
             }
+            EngineError::Unavailable(_) => {
+                gst::error_msg!(gst::ResourceError::NotFound, ("Model {name}: {error}"))
+            }
             _ => gst::error_msg!(gst::StreamError::Format, ("Model {name}: {error}")),
-        })
+        })?;
+        gst::info!(CAT, imp = self, "{name} runs on {}", opened.why);
+        Ok(opened.engine)
     }
 
     /// Takes from the state what a frame needs, so that no lock is held while the network runs.
@@ -271,55 +274,16 @@ impl ObjectSubclass for HrnetInfer {
 
 impl ObjectImpl for HrnetInfer {
     fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
-            vec![
-                glib::ParamSpecString::builder("model")
-                    .nick("Model")
-                    .blurb("ONNX file of the network (empty = the one inside the plugin)")
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecEnum::builder_with_default("backend", Backend::default())
-                    .nick("Backend")
-                    .blurb("What runs the network")
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecBoxed::builder::<gst::Structure>("contract")
-                    .nick("Contract")
-                    .blurb(
-                        "Overrides the hrnet.* keys of the model: color, motion, appearance, \
-                         output (e.g. contract,color=bgr,output=pulse)",
-                    )
-                    .mutable_ready()
-                    .build(),
-            ]
-        });
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(Settings::specs);
         &PROPERTIES
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let mut settings = self.settings.lock().unwrap();
-        match pspec.name() {
-            "model" => {
-                let path = value.get::<Option<String>>().expect("type checked upstream");
-                settings.model = path.filter(|p| !p.is_empty()).map(PathBuf::from);
-            }
-            "backend" => settings.backend = value.get().expect("type checked upstream"),
-            "contract" => settings.contract = value.get().expect("type checked upstream"),
-            _ => unreachable!("unknown property"),
-        }
+        self.settings.lock().unwrap().set(pspec.name(), value);
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        let settings = self.settings.lock().unwrap();
-        match pspec.name() {
-            "model" => {
-                let path = settings.model.as_ref();
-                path.map_or(String::new(), |p| p.to_string_lossy().into_owned()).to_value()
-            }
-            "backend" => settings.backend.to_value(),
-            "contract" => settings.contract.to_value(),
-            _ => unreachable!("unknown property"),
-        }
+        self.settings.lock().unwrap().get(pspec.name())
     }
 }
 

@@ -3,12 +3,24 @@
 use gst::glib;
 use gst::prelude::*;
 
+pub mod backends;
+pub mod bindings;
 pub mod contract;
 mod cpu;
 pub mod engine;
+pub mod engine_file;
+pub mod half;
 mod imp;
 pub mod maps;
+pub mod onnx;
+#[cfg(feature = "onnxruntime")]
+pub mod onnxruntime;
+pub mod owner;
 pub mod pair;
+mod progress;
+mod settings;
+#[cfg(feature = "tensorrt")]
+pub mod tensorrt;
 
 glib::wrapper! {
     /// Runs a two-branch attention network (DeepPhys, NVIDIA HeartRateNet) on each face's pair of
@@ -16,8 +28,10 @@ glib::wrapper! {
     ///
     /// It wants `facecrop` upstream, which it asks for crops of the model's size. `model` is an
     /// ONNX file with two inputs, motion and appearance, N×3×S×S or N×S×S×3 with S 36 or 72, and
-    /// one output; empty means the network inside the plugin. What the graph does not tell stands
-    /// in the file's metadata under `hrnet.*` keys; the property `contract` overrides them.
+    /// one output, or a TensorRT engine of such a network (`.engine`, `.plan`); empty means the
+    /// network inside the plugin. What the graph does not tell stands in the file's metadata under
+    /// `hrnet.*` keys (of an engine, in `NAME.engine.json` beside it); the property `contract`
+    /// overrides them. While an engine is built progress messages are posted.
     ///
     /// ## Example
     ///
@@ -47,9 +61,26 @@ pub enum Backend {
     Auto,
     #[enum_value(name = "CPU (rten)", nick = "cpu")]
     Cpu,
+    #[enum_value(name = "CPU (ONNX Runtime)", nick = "onnxruntime")]
+    OnnxRuntime,
+    #[enum_value(name = "NVIDIA GPU (TensorRT)", nick = "tensorrt")]
+    TensorRt,
+}
+
+/// In what a TensorRT engine computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstHrnetInferPrecision")]
+pub enum Precision {
+    #[default]
+    #[enum_value(name = "Half", nick = "fp16")]
+    Fp16,
+    #[enum_value(name = "Single", nick = "fp32")]
+    Fp32,
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     Backend::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    Precision::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     gst::Element::register(Some(plugin), "hrnetinfer", gst::Rank::NONE, HrnetInfer::static_type())
 }

@@ -1,7 +1,10 @@
 //! `hrnet`, the project's command line.
 
 mod baselines;
+mod bench;
+mod bench_streams;
 mod dataset;
+mod engine;
 mod evaluate;
 mod figures;
 mod groups;
@@ -42,6 +45,8 @@ enum Command {
     Signal(signal::Args),
     Prepare(prepare::Options),
     Model(model::Args),
+    Engine(engine::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +56,8 @@ fn main() -> ExitCode {
         Command::Signal(args) => signal::run(&args),
         Command::Prepare(options) => prepare::run(&options),
         Command::Model(args) => model::run(&args),
+        Command::Engine(args) => engine::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

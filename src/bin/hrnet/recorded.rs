@@ -279,12 +279,17 @@ mod tests {
         let mut appearance = motion.clone();
         pair.motion(contract, state, &mut motion);
         pair.appearance(contract, &mut appearance);
-        let every = contract.appearance_every;
-        let fresh = looked.take().filter(|(_, rect, age)| *rect == crop.rect && *age < every);
-        let (attention, rect, age) =
-            fresh.unwrap_or_else(|| (engine.attend(&appearance).unwrap(), crop.rect, 0));
-        let sample = engine.run_attending(&motion, &attention).unwrap();
-        *looked = Some((attention, rect, age + 1));
+        let sample = if engine.attends() {
+            let every = contract.appearance_every;
+            let fresh = looked.take().filter(|(_, rect, age)| *rect == crop.rect && *age < every);
+            let (attention, rect, age) =
+                fresh.unwrap_or_else(|| (engine.attend(&appearance).unwrap(), crop.rect, 0));
+            let sample = engine.run_attending(&motion, &attention).unwrap();
+            *looked = Some((attention, rect, age + 1));
+            sample
+        } else {
+            engine.run(&motion, &appearance).unwrap()[0]
+        };
         let mut clip = ClipTensors::new(Value::Null);
         clip.push_motion(&motion);
         clip.push_appearance(&appearance);
@@ -312,7 +317,8 @@ mod tests {
         crate::prepare::run(&Line::parse_from(line).options).unwrap();
         let shard = std::fs::read(shard_path(&out, 0)).unwrap();
 
-        let engine = engine::load(None, Backend::Cpu, &|_| None).unwrap();
+        // The one that the pipeline takes.
+        let engine = engine::load(None, Backend::Auto, &|_| None).unwrap();
         let subject = &dataset::find(&folder, Layout::Auto, FPS).unwrap()[0];
         let (mut motion, mut appearance, mut pairs) = (Vec::new(), Vec::new(), 0);
         let (mut state, mut looked) = (MotionState::default(), None);
