@@ -180,8 +180,9 @@ fn regions_of_the_face_get_the_result() {
         let buffer = buffer.get_mut().unwrap();
         buffer.set_pts(gst::ClockTime::from_nseconds(time(240)));
         HeartRateMeta { derivative: true, faces: vec![face(5, 80.0, 240)] }.write(buffer);
-        VideoRegionOfInterestMeta::add(buffer, "face", (0, 0, 9, 9)).set_id(5);
-        VideoRegionOfInterestMeta::add(buffer, "face", (0, 0, 9, 9)).set_id(6);
+        // The place tells, not the number: upstream's regions have their own.
+        VideoRegionOfInterestMeta::add(buffer, "face", (6, 13, 19, 26)).set_id(6);
+        VideoRegionOfInterestMeta::add(buffer, "face", (40, 13, 19, 26)).set_id(5);
     }
     let buffer = bench.harness.push_and_pull(buffer).unwrap();
     let params: Vec<Vec<gst::Structure>> = buffer
