@@ -6,6 +6,7 @@ COPY ?=
 PREFIX ?= /usr/local
 PLUGIN_DIR ?= $(DESTDIR)$(shell pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || echo $(PREFIX)/lib/gstreamer-1.0)
 
+SCRIPTS_DIR = $(DESTDIR)$(PREFIX)/share/gst-plugin-heartrate/pipelines
 DEBS = $(or $(CARGO_TARGET_DIR),target)/debian/*.deb
 
 .PHONY: all setup setup-tests demo file webcam test test-tensorrt test-training test-deb bench install deb clean
@@ -69,6 +70,9 @@ bench: setup
 install: all
 	install -D -m 755 target/release/libgstheartrate.so "$(PLUGIN_DIR)/libgstheartrate.so"
 	install -D -m 755 target/release/hrnet "$(DESTDIR)$(PREFIX)/bin/hrnet"
+	install -d "$(SCRIPTS_DIR)/lib"
+	install -m 755 $(filter-out pipelines/lib,$(wildcard pipelines/*)) "$(SCRIPTS_DIR)"
+	install -m 644 $(wildcard pipelines/lib/*) "$(SCRIPTS_DIR)/lib"
 
 # Debian packages of the plugin and of hrnet, in target/debian.
 deb: setup

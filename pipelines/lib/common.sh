@@ -113,7 +113,7 @@ package_of() {
 # elements are there. Elements are the words of a launch line without punctuation.
 need() {
     local built word package
-    built=$(realpath "$lib/../../target/release")
+    built=$(realpath -m "$lib/../../target/release")
     if [ -z "${GST_PLUGIN_PATH:-}" ] && [ -e "$built/libgstheartrate.so" ]; then
         export GST_PLUGIN_PATH=$built
     fi
