@@ -2,8 +2,8 @@
 
 use gst::prelude::*;
 use gstheartrate::facecrop::area::PackedRgb;
-use gstheartrate::facecrop::detector::{Detector, iou};
-use gstheartrate::meta::{PulseTestMeta, TrueFace};
+use gstheartrate::facecrop::detector::Detector;
+use gstheartrate::meta::{PulseTestMeta, TrueFace, iou};
 
 const FORMATS: [&str; 17] = [
     "I420", "YV12", "NV12", "NV21", "YUY2", "UYVY", "RGB", "BGR", "RGBx", "BGRx", "xRGB", "xBGR",

@@ -6,6 +6,7 @@ use rten::{Model, RunOptions, ThreadPool};
 use rten_tensor::{AsView, Layout, NdTensor};
 
 use super::area::{PixelRect, RgbRows};
+use crate::meta::iou;
 
 static MODEL: &[u8] = include_bytes!("../../models/ultraface-rfb-320.onnx");
 
@@ -103,14 +104,6 @@ impl Fit {
         let (x0, y0, x1, y1) = (x(row[2]), y(row[3]), x(row[4]), y(row[5]));
         Detection { rect: [x0, y0, x1 - x0, y1 - y0], score: row[1], id: None }
     }
-}
-
-/// Intersection over union of two boxes (x, y, w, h), 0 where either is empty.
-pub fn iou(a: [f64; 4], b: [f64; 4]) -> f64 {
-    let overlap = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
-    let both = overlap(0) * overlap(1);
-    let union = a[2] * a[3] + b[2] * b[3] - both;
-    if both > 0.0 && union > 0.0 { both / union } else { 0.0 }
 }
 
 /// Boxes of one face become their score-weighted mean, which jitters less than the best of them.

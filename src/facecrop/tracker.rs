@@ -1,10 +1,11 @@
 //! All faces of a stream: detections become tracks with stable ids, tracks become pairs of crops.
 
 use super::area::RgbRows;
-use super::detector::{Detection, iou};
+use super::detector::Detection;
 use super::steady::FaceBox;
 use super::timeline::{Course, Step};
 use super::track::{Cut, Face, Track};
+use crate::meta::iou;
 
 /// Detections in a row that may miss a face that registration has lost, too.
 const MISSES: u32 = 2;

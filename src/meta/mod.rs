@@ -14,7 +14,7 @@ mod pulse_test;
 mod reasons;
 
 pub use face_crop::{FaceCrop, FaceCropMeta, LightChange, Previous};
-pub use face_region::is_face_region;
+pub use face_region::{iou, is_face_region};
 pub use heart_rate::{Face, HeartRateMeta, Status};
 pub use message::HeartRateMessage;
 pub use pulse_test::{PulseTestMeta, TrueFace};

@@ -9,6 +9,7 @@ use std::f64::consts::TAU;
 
 use rustfft::num_complex::Complex;
 
+use super::resample::MIN_SPACING;
 use crate::meta::LightChange;
 
 /// What is around a face gets less of a lamp's light than the face, or is lit by others too; below
@@ -28,9 +29,16 @@ pub struct Light {
 
 impl Light {
     /// Adds the change over the pair of frames whose middle is at `time` seconds, and forgets what
-    /// is more than `window` seconds older.
+    /// is more than `window` seconds older. Pairs closer together than the pulse samples are kept
+    /// count as one.
     pub fn push(&mut self, time: f64, change: LightChange, window: f64) {
-        self.changes.push_back((time, change));
+        match self.changes.back_mut() {
+            Some((last, sum)) if time - *last < MIN_SPACING => {
+                sum.face += change.face;
+                sum.around += change.around;
+            }
+            _ => self.changes.push_back((time, change)),
+        }
         while self.changes.front().is_some_and(|(t, _)| *t < time - window) {
             self.changes.pop_front();
         }
@@ -111,6 +119,19 @@ mod tests {
         let face = |t: f64| wave(0.005, 1.0)(t) * wave(0.02, 2.1)(t);
         let both = light(face, wave(0.02, 2.1));
         assert!(!both.pulses(1.0, 11.0, 10.0) && both.pulses(2.1, 11.0, 10.0));
+    }
+
+    #[test]
+    fn a_thousand_frames_a_second_take_no_more_memory_and_are_judged_alike() {
+        let mut lamp = Light::default();
+        for i in 0..11_000u32 {
+            let at = |i: u32| wave(0.01, 1.2)(f64::from(i) / 1000.0).ln();
+            let change = (at(i + 1) - at(i)) as f32;
+            let change = LightChange { face: change, around: change };
+            lamp.push(f64::from(i) / 1000.0, change, 10.0);
+        }
+        assert!(lamp.changes.len() <= 1251, "{}", lamp.changes.len());
+        assert!(lamp.pulses(1.2, 11.0, 10.0) && !lamp.pulses(1.6, 11.0, 10.0));
     }
 
     #[test]

@@ -6,8 +6,7 @@
 
 use gst_video::VideoRegionOfInterestMeta;
 
-use crate::facecrop::detector::iou;
-use crate::meta::{Face, Status, is_face_region};
+use crate::meta::{Face, Status, iou, is_face_region};
 
 /// The structure's name.
 const NAME: &str = "heart-rate";

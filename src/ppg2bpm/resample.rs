@@ -11,7 +11,7 @@ pub const RATE: f64 = 30.0;
 
 /// Samples closer together than this (seconds) are merged, which bounds the memory of a window
 /// whatever the frame rate.
-const MIN_SPACING: f64 = 0.008;
+pub(super) const MIN_SPACING: f64 = 0.008;
 
 /// Seconds that are no hole.
 const ROUNDING: f64 = 1e-6;

@@ -409,7 +409,8 @@ impl Painter {
 mod tests {
     use super::*;
     use crate::facecrop::area::PackedRgb;
-    use crate::facecrop::detector::{Detector, iou};
+    use crate::facecrop::detector::Detector;
+    use crate::meta::iou;
     use crate::scene::backdrop::FloatImage;
     use crate::scene::camera::round;
     use crate::scene::render::{Expression, Layer, Pose, draw};
