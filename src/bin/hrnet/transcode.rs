@@ -93,10 +93,18 @@ fn encoder(c: &Compression, kbit_s: u32) -> String {
              keyframe-max-dist={gop}"
         ),
         Codec::Vp9 => format!(
-            "vp9enc deadline=1 cpu-used=8 threads=1 end-usage=cbr target-bitrate={bit_s} \
+            "vp9enc deadline=1 cpu-used=8 threads=1 lag-in-frames=0 end-usage=cbr target-bitrate={bit_s} \
              keyframe-max-dist={gop}"
         ),
         Codec::Mjpeg => format!("jpegenc quality={quality}"),
+    }
+}
+
+/// What cameras feed a codec with. Left alone, the encoders take all of RGB's chroma.
+fn chroma(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Mjpeg => "video/x-raw,format=Y42B",
+        _ => "video/x-raw,format=I420",
     }
 }
 
@@ -131,8 +139,9 @@ impl Frames<'_> {
     pub fn new(clip: &mut Clip) -> Result<Frames<'_>, String> {
         let through = clip.compression.map(|c| {
             let launch = format!(
-                "videoconvert ! {} ! {} ! videoconvert ! video/x-raw,format=RGB ! \
+                "videoconvert ! {} ! {} ! {} ! videoconvert ! video/x-raw,format=RGB ! \
                  appsink name=sink sync=false",
+                chroma(c.codec),
                 encoder(&c, clip.attributes.kbit_s),
                 decoder(c.codec),
             );
@@ -193,7 +202,12 @@ const LOSSLESS: &str = "video/x-raw,format=I420 ! \
 /// Writes all frames of `clip` as a Matroska file: compressed as the clip says, else without loss.
 pub fn write_video(clip: &mut Clip, path: &Path) -> Result<(), String> {
     let coded = match &clip.compression {
-        Some(c) => format!("{} {}", encoder(c, clip.attributes.kbit_s), parser(c.codec)),
+        Some(c) => format!(
+            "{} ! {} {}",
+            chroma(c.codec),
+            encoder(c, clip.attributes.kbit_s),
+            parser(c.codec)
+        ),
         None => LOSSLESS.into(),
     };
     let launch = format!("videoconvert ! {coded} ! matroskamux ! filesink name=file");
