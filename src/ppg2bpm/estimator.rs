@@ -104,7 +104,7 @@ pub struct Estimator {
     without_peak: bool,
     /// End of the window and rate in Hz of the last reading.
     last: Option<(f64, f64)>,
-    slopes: Slopes,
+    climbs: Climbs,
 }
 
 impl Estimator {
@@ -122,7 +122,7 @@ impl Estimator {
             origin: 0,
             last: None,
             without_peak: false,
-            slopes: Slopes::default(),
+            climbs: Climbs::default(),
         }
     }
 
@@ -137,7 +137,7 @@ impl Estimator {
         self.integral = Integral::default();
         self.light = Light::default();
         self.frames = Frames::default();
-        self.slopes = Slopes::default();
+        self.climbs = Climbs::default();
     }
 
     /// Time of the last sample in ns.
@@ -248,8 +248,8 @@ impl Estimator {
             duration,
         };
         self.last = Some((end, rate));
-        let lag = chirp::lag(self.slopes.agreed(end, chirp::slope(&wave.filtered, rate)), duration);
-        let bpm = 60.0 * (rate + lag);
+        let ahead = self.climbs.agreed(end, chirp::ahead(&wave.filtered, rate));
+        let bpm = 60.0 * (rate + chirp::made_good(ahead));
         Some(Reading {
             bpm: bpm.clamp(self.config.min_bpm, self.config.max_bpm),
             snr: features.snr,
@@ -260,28 +260,28 @@ impl Estimator {
     }
 }
 
-/// Slopes (Hz a second) of the rate in the last seconds' windows. Breathing makes a
-/// rate climb and fall within seconds; a climb counts once it has lasted.
+/// By how much (Hz) the rate at the end was ahead in the last seconds' windows. Breathing makes a rate
+/// climb and fall within seconds; a climb counts once it has lasted.
 #[derive(Clone, Debug, Default)]
-struct Slopes(VecDeque<(f64, f64)>);
+struct Climbs(VecDeque<(f64, f64)>);
 
-impl Slopes {
-    /// Adds the `slope` of the window that ends at `time`; the least of those of the last two seconds if all
+impl Climbs {
+    /// Adds what the window that ends at `time` is `ahead`; the least of those of the last two seconds if all
     /// have its sign, else 0.
-    fn agreed(&mut self, time: f64, slope: f64) -> f64 {
+    fn agreed(&mut self, time: f64, ahead: f64) -> f64 {
         const LASTING: f64 = 2.0;
         // A frame's tolerance, for readings a second apart.
         let from = time - LASTING - 0.1;
-        self.0.push_back((time, slope));
+        self.0.push_back((time, ahead));
         while self.0.front().is_some_and(|(t, _)| *t < from) {
             self.0.pop_front();
         }
         let long_enough = self.0.front().is_some_and(|(t, _)| time - t >= LASTING - 0.1);
-        if !long_enough || self.0.iter().any(|(_, l)| l * slope <= 0.0) {
+        if !long_enough || self.0.iter().any(|(_, l)| l * ahead <= 0.0) {
             return 0.0;
         }
         let least = self.0.iter().fold(f64::INFINITY, |m, (_, l)| m.min(l.abs()));
-        least * slope.signum()
+        least * ahead.signum()
     }
 }
 
