@@ -95,7 +95,7 @@ deb: setup
 	@command -v cargo-deb >/dev/null || { echo "cargo-deb is missing: cargo install --locked cargo-deb" >&2; exit 1; }
 	rm -f $(DEBS)
 	$(CARGO) deb --locked --multiarch=same
-	$(CARGO) deb --locked --variant=tools --no-build
+	$(CARGO) deb --locked --variant=tools
 
 # Unpacks the packages and looks for the elements and the command in them.
 test-deb: deb
