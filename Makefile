@@ -9,7 +9,7 @@ PLUGIN_DIR ?= $(DESTDIR)$(shell pkg-config --variable=pluginsdir gstreamer-1.0 2
 SCRIPTS_DIR = $(DESTDIR)$(PREFIX)/share/gst-plugin-heartrate/pipelines
 DEBS = $(or $(CARGO_TARGET_DIR),target)/debian/*.deb
 
-.PHONY: all setup setup-tests demo file webcam test test-tensorrt test-training test-deb bench install deb clean
+.PHONY: all setup setup-tests demo file webcam test test-analytics test-1.26 test-tensorrt test-training test-deb bench install deb clean
 
 all: setup
 	$(CARGO) build --release --locked
@@ -37,7 +37,23 @@ test: setup-tests
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	G_DEBUG=fatal_warnings $(CARGO) test --locked
+	$(MAKE) test-analytics
 	$(MAKE) test-tensorrt
+
+# The feature v1_24, and the elements that use it, where the system's GStreamer is new enough.
+test-analytics: setup
+	@if ! pkg-config --atleast-version=1.24 gstreamer-analytics-1.0; then \
+		echo "skipped: feature v1_24 needs gstreamer-analytics-1.0, 1.24 or newer (Debian:" \
+			"libgstreamer-plugins-bad1.0-dev); make test-1.26 tests it in a Debian 13"; \
+	else \
+		$(CARGO) clippy --locked --all-targets --features v1_24 -- -D warnings && \
+		G_DEBUG=fatal_warnings $(CARGO) test --locked --features v1_24 --lib \
+			--test analytics --test facecrop --test metadata --test ppg2bpm --test rates --test upstream; \
+	fi
+
+# The same in a Debian 13 (GStreamer 1.26), made for it where the system's GStreamer is older.
+test-1.26: setup
+	scripts/test-trixie $(TRIXIE)
 
 # TensorRT for RTX builds engines without a GPU. Where its library or headers can't be had this says so.
 TENSORRT = $(CURDIR)/target/tensorrt-rtx
@@ -79,7 +95,7 @@ deb: setup
 	@command -v cargo-deb >/dev/null || { echo "cargo-deb is missing: cargo install --locked cargo-deb" >&2; exit 1; }
 	rm -f $(DEBS)
 	$(CARGO) deb --locked --multiarch=same
-	$(CARGO) deb --locked --variant=tools --no-build
+	$(CARGO) deb --locked --variant=tools
 
 # Unpacks the packages and looks for the elements and the command in them.
 test-deb: deb

@@ -6,7 +6,7 @@ use rten::{Model, RunOptions, ThreadPool};
 use rten_tensor::{AsView, Layout, NdTensor};
 
 use super::area::{PixelRect, RgbRows};
-use crate::meta::iou;
+use crate::meta::{SAME_FACE, iou};
 
 static MODEL: &[u8] = include_bytes!("../../models/ultraface-rfb-320.onnx");
 
@@ -14,8 +14,6 @@ static MODEL: &[u8] = include_bytes!("../../models/ultraface-rfb-320.onnx");
 const GRID: (usize, usize) = (320, 240);
 /// The network's own threshold for a face.
 const MIN_SCORE: f32 = 0.7;
-/// Boxes that overlap by more than this (intersection over union) are one face.
-const SAME_FACE: f64 = 0.5;
 /// Candidates kept for the NMS, best first: bounds its quadratic time.
 const MAX_CANDIDATES: usize = 1000;
 
@@ -26,7 +24,7 @@ pub struct Detection {
     pub rect: [f64; 4],
     /// 0..1.
     pub score: f32,
-    /// The identity given by who found it, more than 0.
+    /// The identity given by who found it.
     pub id: Option<u32>,
 }
 

@@ -5,7 +5,7 @@ use super::detector::Detection;
 use super::steady::FaceBox;
 use super::timeline::{Course, Step};
 use super::track::{Cut, Face, Track};
-use crate::meta::iou;
+use crate::meta::{SAME_FACE, iou};
 
 /// Detections in a row that may miss a face that registration has lost, too.
 const MISSES: u32 = 2;
@@ -24,8 +24,6 @@ const MAX_GROWTH: f64 = 2.0;
 const CROSSING: f64 = 1.0;
 /// For so long two faces may cross, seconds; longer is a lasting neighbour.
 const MAX_CROSSING: f64 = 2.0;
-/// New boxes that overlap a followed face by more than this are that face.
-const SAME_FACE: f64 = 0.5;
 /// A followed face may become this much smaller than one that is taken up.
 const MIN_SIZE_KEPT: f64 = 0.8;
 

@@ -1,4 +1,5 @@
-//! Faces as `GstVideoRegionOfInterestMeta`: those that come from upstream, those that go on.
+//! Faces as `GstVideoRegionOfInterestMeta`: those that come from upstream, those that go on. With the
+//! feature `v1_24` those that come may be object detections, too.
 //!
 //! OpenCV's `facedetect` marks regions of type "face" with id 0. DL Streamer's regions carry a
 //! structure `detection` and, where a tracker has seen them, `object_id`; their own ids number the
@@ -10,6 +11,8 @@ use super::detector::Detection;
 use super::settings::DetectorKind;
 use super::track::Face;
 use crate::meta::{FaceCropMeta, HeartRateMeta, is_face_region};
+#[cfg(feature = "v1_24")]
+use crate::meta::{FaceDetection, SAME_FACE, iou};
 
 /// The type of the regions written here.
 const FACE: &str = "face";
@@ -68,25 +71,48 @@ fn confidence(roi: &VideoRegionOfInterestMeta) -> Option<f32> {
     Some(detection.get::<f64>("confidence").ok()? as f32)
 }
 
-/// The faces that upstream has marked, in the order of the metas, but for those with an id of
-/// `own`. Ids are taken where no other face of the frame has the same.
+/// The faces that upstream has marked: its regions, in the order of the metas, but for those with an
+/// id of `own`, then its object detections. Ids are taken where no other face of the frame has the same.
 fn read(buffer: &gst::BufferRef, own: &[i32]) -> Vec<Detection> {
     let rois = buffer.iter_meta::<VideoRegionOfInterestMeta>();
-    let rois: Vec<_> = rois.filter(|roi| is_face_region(roi) && !own.contains(&roi.id())).collect();
-    let unique = |id: &i32| rois.iter().filter(|r| identity(r) == Some(*id)).count() == 1;
-    let detection = |roi: &gst::MetaRef<VideoRegionOfInterestMeta>| {
-        let (x, y, w, h) = roi.rect();
-        Detection {
-            rect: [x, y, w, h].map(f64::from),
-            score: confidence(roi).unwrap_or(1.0),
-            id: identity(roi).filter(unique).map(|id| id as u32),
-        }
-    };
-    rois.iter().map(detection).collect()
+    let rois = rois.filter(|roi| is_face_region(roi) && !own.contains(&roi.id()));
+    let mut faces: Vec<Detection> = rois.map(|roi| region(&roi)).collect();
+    #[cfg(feature = "v1_24")]
+    add_detections(buffer, &mut faces);
+    let ids: Vec<_> = faces.iter().map(|face| face.id).collect();
+    for face in &mut faces {
+        let unique = ids.iter().filter(|id| **id == face.id).count() == 1;
+        face.id = face.id.filter(|_| unique);
+    }
+    faces
 }
 
-/// Marks `faces` in a frame of width × height `size`. A face that was detected by upstream, taken
-/// as `detector` says, has its own region brought up to date, with its type and params, and its id
+fn region(roi: &VideoRegionOfInterestMeta) -> Detection {
+    let (x, y, w, h) = roi.rect();
+    Detection {
+        rect: [x, y, w, h].map(f64::from),
+        score: confidence(roi).unwrap_or(1.0),
+        id: identity(roi).map(|id| id as u32),
+    }
+}
+
+/// Adds the object detections to the `regions`. One that lies on a region is the same face, marked
+/// both ways: it gives an id where the region has none.
+#[cfg(feature = "v1_24")]
+fn add_detections(buffer: &gst::BufferRef, regions: &mut Vec<Detection>) {
+    let count = regions.len();
+    for FaceDetection { rect, score, tracking_id, .. } in FaceDetection::read(buffer) {
+        // A region's id is an i32.
+        let id = tracking_id.and_then(|id| i32::try_from(id).ok()).map(|id| id as u32);
+        match regions[..count].iter_mut().find(|region| iou(region.rect, rect) > SAME_FACE) {
+            Some(region) => region.id = region.id.or(id),
+            None => regions.push(Detection { rect, score, id }),
+        }
+    }
+}
+
+/// Marks `faces` in a frame of width × height `size`. A face that was found by a region of upstream's,
+/// taken as `detector` says, has that region brought up to date, with its type and params, and its id
 /// unless that is 0 without any params: other metas may refer to it. The others get a new region.
 pub fn write(
     buffer: &mut gst::BufferRef,
@@ -99,7 +125,9 @@ pub fn write(
     let taken = |index: usize| faces.iter().find(|f| given && f.detection == Some(index));
     let rois = buffer.iter_meta_mut::<VideoRegionOfInterestMeta>();
     let rois = rois.filter(|roi| is_face_region(roi) && !own.contains(&roi.id()));
+    let mut regions = 0;
     for (index, mut roi) in rois.enumerate() {
+        regions = index + 1;
         if let Some(face) = taken(index) {
             roi.set_rect(clipped(face.rect, size));
             if roi.id() == 0 && roi.params().next().is_none() {
@@ -107,7 +135,8 @@ pub fn write(
             }
         }
     }
-    for face in faces.iter().filter(|f| !given || f.detection.is_none()) {
+    let marked = |face: &&Face| given && face.detection.is_some_and(|d| d < regions);
+    for face in faces.iter().filter(|face| !marked(face)) {
         let mut roi = VideoRegionOfInterestMeta::add(buffer, FACE, clipped(face.rect, size));
         roi.set_id(face.id as i32);
     }

@@ -1,12 +1,19 @@
-//! Which regions of interest are faces, and whose.
+//! Which regions of interest are faces, and when two boxes are of one face.
 
 use gst_video::VideoRegionOfInterestMeta;
 
-/// Whether a region is a face: its type has the word in it, as "face" or "FaceDetection" do, and it
-/// covers a pixel.
+/// Boxes that overlap by more than this (intersection over union) are of one face.
+pub const SAME_FACE: f64 = 0.5;
+
+/// Whether a region is a face: its type is a face's, and it covers a pixel.
 pub fn is_face_region(roi: &VideoRegionOfInterestMeta) -> bool {
     let (_, _, w, h) = roi.rect();
-    w > 0 && h > 0 && roi.roi_type().to_ascii_lowercase().contains("face")
+    w > 0 && h > 0 && is_face_type(roi.roi_type())
+}
+
+/// Whether what a detector calls its find is a face: "face", "FaceDetection" and the like.
+pub fn is_face_type(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("face")
 }
 
 /// Intersection over union of two boxes (x, y, w, h), 0 where either is empty.

@@ -7,6 +7,8 @@
 
 mod custom;
 mod face_crop;
+#[cfg(feature = "v1_24")]
+mod face_detection;
 mod face_region;
 mod heart_rate;
 mod message;
@@ -14,7 +16,9 @@ mod pulse_test;
 mod reasons;
 
 pub use face_crop::{FaceCrop, FaceCropMeta, LightChange, Previous};
-pub use face_region::{iou, is_face_region};
+#[cfg(feature = "v1_24")]
+pub use face_detection::FaceDetection;
+pub use face_region::{SAME_FACE, iou, is_face_region, is_face_type};
 pub use heart_rate::{Face, HeartRateMeta, Status};
 pub use message::HeartRateMessage;
 pub use pulse_test::{PulseTestMeta, TrueFace};

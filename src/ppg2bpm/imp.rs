@@ -8,6 +8,8 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::BaseTransformExtManual;
 use gst_base::subclass::prelude::*;
 
+#[cfg(feature = "v1_24")]
+use super::analytics;
 use super::estimator::{Config, Estimate};
 use super::faces::{Faces, Seen};
 use super::regions;
@@ -133,6 +135,8 @@ impl Ppg2Bpm {
             meta.write(buffer);
             if let Some(frame) = frame {
                 regions::write(buffer, &meta.faces, frame);
+                #[cfg(feature = "v1_24")]
+                analytics::write(buffer, &meta.faces, frame);
             }
         }
         message.filter(|_| settings.post_messages).flatten()

@@ -3,6 +3,8 @@
 //! The stage itself knows no GStreamer type: [`Estimator`] is one face, fed with samples at their
 //! own times. docs/signal.md describes it from end to end.
 
+#[cfg(feature = "v1_24")]
+mod analytics;
 pub mod autoregression;
 pub mod chirp;
 pub mod clock;
@@ -14,6 +16,7 @@ pub mod folded;
 mod imp;
 pub mod light;
 pub mod likelihood;
+mod owners;
 mod regions;
 pub mod resample;
 pub mod spectrum;
@@ -37,7 +40,9 @@ glib::wrapper! {
     /// `timestamp`, `stream-time`, `running-time` (ns) and `faces`, an array of structures with
     /// the fields of [`crate::meta::Face`]. The same stands on every buffer, in the custom meta
     /// `HeartRateMeta` and, as params `heart-rate`, in the region of interest that lies on the face.
-    /// DL Streamer's gvametaconvert takes those params into its JSON.
+    /// DL Streamer's gvametaconvert takes those params into its JSON. Built with the feature
+    /// `v1_24`, a rate is a classification as well, "72 bpm", related to the object detection that
+    /// lies on the face.
     /// A face has a `bpm` only at `status` ok, that is with a `confidence` of `min-confidence`
     /// or more. A face that is no longer seen appears once more with status lost; while there is
     /// none there are no messages.

@@ -6,30 +6,22 @@
 
 use gst_video::VideoRegionOfInterestMeta;
 
-use crate::meta::{Face, Status, iou, is_face_region};
+use super::owners::owners;
+use crate::meta::{Face, is_face_region};
 
 /// The structure's name.
 const NAME: &str = "heart-rate";
 /// What stands for the network in `model_name`: the reading is that of the whole chain.
 const MODEL: &str = "heartrate";
-/// A region that overlaps a face by more than this (intersection over union) is that face's.
-const SAME: f64 = 0.5;
 
 /// Adds the reading of each of `faces` to its region: the face region of a frame of width × height
 /// `size` that overlaps it most. Ids don't tell, since upstream's regions have their own.
 pub fn write(buffer: &mut gst::BufferRef, faces: &[Face], size: (f64, f64)) {
-    let faces: Vec<&Face> = faces.iter().filter(|f| f.status != Status::Lost).collect();
     let rois: Vec<Option<[f64; 4]>> =
         buffer.iter_meta::<VideoRegionOfInterestMeta>().map(|roi| rect(&roi, size)).collect();
-    let mut owner = vec![None; rois.len()];
-    for face in faces {
-        let overlap = |roi: &Option<[f64; 4]>| roi.map_or(0.0, |roi| iou(roi, clipped(face)));
-        let best = (0..rois.len()).max_by(|a, b| overlap(&rois[*a]).total_cmp(&overlap(&rois[*b])));
-        if let Some(best) = best.filter(|best| overlap(&rois[*best]) > SAME) {
-            owner[best] = Some(face);
-        }
-    }
-    for (mut roi, face) in buffer.iter_meta_mut::<VideoRegionOfInterestMeta>().zip(owner) {
+    for (mut roi, face) in
+        buffer.iter_meta_mut::<VideoRegionOfInterestMeta>().zip(owners(&rois, faces))
+    {
         if let Some(face) = face {
             roi.add_param(structure(face));
         }
@@ -41,13 +33,6 @@ fn rect(roi: &VideoRegionOfInterestMeta, (width, height): (f64, f64)) -> Option<
     let (x, y, w, h) = roi.rect();
     let [x, y, w, h] = [x, y, w, h].map(f64::from);
     is_face_region(roi).then_some([x / width, y / height, w / width, h / height])
-}
-
-/// The part of a face's rectangle that lies in the frame, as regions have it.
-fn clipped(face: &Face) -> [f64; 4] {
-    let side = |start: f64, len: f64| (start.clamp(0.0, 1.0), (start + len).clamp(0.0, 1.0));
-    let ((x0, x1), (y0, y1)) = (side(face.x, face.w), side(face.y, face.h));
-    [x0, y0, x1 - x0, y1 - y0]
 }
 
 /// The fields of the contract that belong to a reading, and those that DL Streamer reads. The label
@@ -71,6 +56,7 @@ fn structure(face: &Face) -> gst::Structure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meta::Status;
 
     fn face(id: u32, x: f64, bpm: Option<f64>) -> Face {
         let status = if bpm.is_some() { Status::Ok } else { Status::Weak };
