@@ -55,18 +55,18 @@ test-tensorrt: setup
 
 # What only a GPU can show: with the TensorRT of TENSORRT_INCLUDE_DIR and HRNET_TENSORRT_LIB, else with
 # TensorRT for RTX. Says "skipped" where there is no GPU.
-WITH_TENSORRT = if [ -z "$$TENSORRT_INCLUDE_DIR" ]; then \
+WITH_GPU = PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p | grep -q 'libcuda\.so\.1 ' || { echo "skipped: no NVIDIA driver on this machine"; exit 0; }; \
+	if [ -z "$$TENSORRT_INCLUDE_DIR" ]; then \
 		scripts/tensorrt-rtx; [ -e $(TENSORRT)/done ] || exit 0; \
 		export TENSORRT_INCLUDE_DIR=$(TENSORRT)/include HRNET_TENSORRT_LIB=$(TENSORRT)/lib; \
 	fi
 test-gpu: setup
-	@ldconfig -p | grep -q 'libcuda\.so\.1 ' || { echo "skipped: no NVIDIA driver on this machine"; exit 0; }; \
-	$(WITH_TENSORRT); \
+	@$(WITH_GPU); \
 	$(CARGO) test --locked --features tensorrt --test gpu -- --ignored --nocapture --test-threads 1
 
 # hrnet bench beside PyTorch in FP16 with CUDA graphs.
-bench-gpu: setup training/.venv/done
-	@$(WITH_TENSORRT); $(CARGO) build --release --locked --features tensorrt --bin hrnet && \
+bench-gpu: setup
+	@$(WITH_GPU); $(MAKE) training/.venv/done && $(CARGO) build --release --locked --features tensorrt --bin hrnet && \
 	training/.venv/bin/python training/bench_gpu.py --hrnet $(or $(CARGO_TARGET_DIR),target)/release/hrnet
 
 # Needs Python 3.11 or newer; PyTorch is installed into training/.venv, some 6 GB.

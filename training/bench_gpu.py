@@ -2,8 +2,8 @@
 
     python training/bench_gpu.py --hrnet target/release/hrnet --batch 1,8,16,64 --seconds 5
 
-Both are measured from maps in the host's memory to samples in the host's memory. Exits with 2 where
-there is no GPU.
+Both are measured from float32 maps in the host's memory to samples there: that is what the element
+has. Exits with 2 where there is no GPU.
 """
 
 import argparse
@@ -49,13 +49,13 @@ def measure(run, batch: int, seconds: float) -> dict:
 def graphed(model: DeepPhys, batch: int):
     """A function that runs `batch` pairs of noise by a CUDA graph that holds the copies, too."""
     size = model.config.input_size
-    maps = 3.4 * (torch.rand(2, batch, 3, size, size) - 0.5).half()
+    maps = 3.4 * (torch.rand(2, batch, 3, size, size) - 0.5)
     pinned, samples = torch.empty_like(maps).pin_memory(), torch.empty(batch).pin_memory()
     device = torch.empty_like(maps, device="cuda")
 
     def queue():
         device.copy_(pinned, non_blocking=True)
-        samples.copy_(model(device[0], device[1]), non_blocking=True)
+        samples.copy_(model(*device.half()), non_blocking=True)
 
     stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
     with torch.cuda.stream(stream), torch.inference_mode():

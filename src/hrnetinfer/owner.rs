@@ -84,6 +84,7 @@ struct Shared {
 struct Owner {
     shared: Arc<Shared>,
     network: Network,
+    max_batch: usize,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -97,7 +98,7 @@ impl Owner {
                 .unwrap_or_else(|_| Err(EngineError::Load("the runtime panicked".into())));
             match runner {
                 Ok(runner) => {
-                    let _ = sender.send(Ok(runner.network().clone()));
+                    let _ = sender.send(Ok((runner.network().clone(), runner.max_batch())));
                     serve::serve(&queue, runner);
                 }
                 Err(error) => {
@@ -108,8 +109,8 @@ impl Owner {
         let gone = |what: String| EngineError::Unavailable(format!("no thread for it: {what}"));
         let builder = std::thread::Builder::new().name("hrnet-engine".into());
         let thread = builder.spawn(work).map_err(|e| gone(e.to_string()))?;
-        let network = made.recv().unwrap_or_else(|e| Err(gone(e.to_string())))?;
-        Ok(Owner { shared, network, thread: Some(thread) })
+        let (network, max_batch) = made.recv().unwrap_or_else(|e| Err(gone(e.to_string())))?;
+        Ok(Owner { shared, network, max_batch, thread: Some(thread) })
     }
 }
 
@@ -150,6 +151,10 @@ impl Drop for Client {
 impl Engine for Client {
     fn network(&self) -> &Network {
         &self.network
+    }
+
+    fn max_batch(&self) -> Option<usize> {
+        Some(self.owner.max_batch)
     }
 
     fn run(&self, motion: &[f32], appearance: &[f32]) -> Result<Vec<f32>, EngineError> {

@@ -13,9 +13,11 @@ use std::time::Duration;
 use cudarc::driver::CudaContext;
 use gstheartrate::hrnetinfer::bindings::Kind;
 use gstheartrate::hrnetinfer::contract::Contract;
-use gstheartrate::hrnetinfer::engine::{Engine, EngineError};
+use gstheartrate::hrnetinfer::engine::{DEFAULT_MODEL, Engine, EngineError, Precision};
 use gstheartrate::hrnetinfer::owner::{Client, Make, Maps, Runner, shared};
+use gstheartrate::hrnetinfer::tensorrt::build::{Target, build};
 use gstheartrate::hrnetinfer::tensorrt::driver::Gpu;
+use gstheartrate::hrnetinfer::tensorrt::library;
 use gstheartrate::hrnetinfer::tensorrt::runner::GpuRunner;
 
 use self::driver::{Driver, ILLEGAL_ADDRESS, OUT_OF_MEMORY, UNKNOWN, driver};
@@ -92,6 +94,20 @@ fn two_batches_are_under_way_and_a_third_is_refused() {
     let (motion, appearance, _) = pairs(0, 17);
     let large = [Maps { motion: &motion, appearance: &appearance }];
     assert!(runner.submit(&large).is_err());
+}
+
+/// Large batches have fewer sizes, so that an engine of 1024 is not 1024 executions.
+#[test]
+fn large_batches_run_in_few_sizes() {
+    let driver = driver();
+    let mut runner = load(Double { max_batch: 256, ..half() }, 200).unwrap();
+    // 1 to 8, seven more to 64, then 128, 192 and 200; in two slots.
+    assert_eq!(driver.launches(), 2 * 18);
+    for count in [200, 65, 130, 64, 33, 199] {
+        let samples = submit(&mut runner, count, count);
+        assert_eq!(runner.collect().unwrap(), samples, "{count}");
+    }
+    assert_eq!(driver.launches(), 2 * 18 + 6);
 }
 
 #[test]
@@ -257,6 +273,23 @@ fn a_runner_goes_in_good_order() {
         drop(runner);
         assert!(!RAN_WITHOUT_EXECUTION.load(Ordering::Relaxed));
     }
+}
+
+/// TensorRT looks for more in a driver than there is in this one.
+#[test]
+fn a_driver_that_tensorrt_can_not_use_is_refused_in_words() {
+    let _driver = driver();
+    let library = match library() {
+        Ok(library) => library,
+        Err(error) => return eprintln!("skipped: {error}"),
+    };
+    let target = Target { precision: Precision::Fp16, max_batch: 16, capabilities: vec![86] };
+    let file = build(library, DEFAULT_MODEL, &target, &|_, _, _| ());
+    // A TensorRT that is not for RTX builds on its GPU only.
+    let Ok(file) = file else { return eprintln!("skipped: {}", file.unwrap_err()) };
+    let gpu = Gpu::find(0).unwrap();
+    let error = GpuRunner::load(library, &gpu.context, &file.bytes, 16).err().unwrap().to_string();
+    assert!(error.starts_with("TensorRT refuses the engine: reading the engine failed"), "{error}");
 }
 
 #[test]

@@ -185,6 +185,7 @@ fn one_streams_error_is_its_own() {
 fn a_request_beyond_the_batch_is_cut_and_odd_maps_are_refused() {
     let count = Arc::new(Count::default());
     let client = client("large", 4, Duration::ZERO, &count);
+    assert_eq!(client.max_batch(), Some(4));
     let faces: Vec<f32> = (0..11).map(|f| f as f32).collect();
     assert_eq!(ask(&client, &faces, 0.0).unwrap(), faces);
     assert_eq!(count.runs.load(Ordering::Relaxed), 3);

@@ -89,8 +89,12 @@ impl GpuRunner {
     /// The batch that so many pairs are run in. Not every size, for each has an execution: what is
     /// left over runs with what was there before.
     fn batch(&self, pairs: usize) -> usize {
-        let size = if pairs <= 8 { pairs } else { pairs.next_multiple_of(8) };
-        self.fixed.unwrap_or(size.min(self.max_batch))
+        let step = match pairs {
+            ..=8 => 1,
+            ..=64 => 8,
+            _ => 64,
+        };
+        self.fixed.unwrap_or(pairs.next_multiple_of(step).min(self.max_batch))
     }
 }
 
