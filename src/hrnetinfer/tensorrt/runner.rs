@@ -91,7 +91,7 @@ impl GpuRunner {
     fn batch(&self, pairs: usize) -> usize {
         let step = match pairs {
             ..=8 => 1,
-            ..=64 => 8,
+            9..=64 => 8,
             _ => 64,
         };
         self.fixed.unwrap_or(pairs.next_multiple_of(step).min(self.max_batch))
