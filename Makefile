@@ -9,7 +9,8 @@ PLUGIN_DIR ?= $(DESTDIR)$(shell pkg-config --variable=pluginsdir gstreamer-1.0 2
 SCRIPTS_DIR = $(DESTDIR)$(PREFIX)/share/gst-plugin-heartrate/pipelines
 DEBS = $(or $(CARGO_TARGET_DIR),target)/debian/*.deb
 
-.PHONY: all setup setup-tests demo file webcam test test-analytics test-1.26 test-tensorrt test-training test-deb bench install deb clean
+.PHONY: all setup setup-tests demo file webcam test test-analytics test-1.26 test-tensorrt test-gpu bench-gpu test-training test-deb \
+	bench install deb clean
 
 all: setup
 	$(CARGO) build --release --locked
@@ -67,7 +68,23 @@ test-tensorrt: setup
 	done; \
 	export TENSORRT_INCLUDE_DIR=$(TENSORRT)/include HRNET_TENSORRT_LIB=$(TENSORRT)/lib; \
 	$(CARGO) clippy --locked --all-targets --features tensorrt -- -D warnings && \
-	G_DEBUG=fatal_warnings $(CARGO) test --locked --features tensorrt --lib --test engines; }
+	G_DEBUG=fatal_warnings $(CARGO) test --locked --features tensorrt --lib --test engines --test gpu_runner; }
+
+# What only a GPU can show: with the TensorRT of TENSORRT_INCLUDE_DIR and HRNET_TENSORRT_LIB, else with
+# TensorRT for RTX. Says "skipped" where there is no GPU.
+WITH_GPU = PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p | grep -q 'libcuda\.so\.1 ' || { echo "skipped: no NVIDIA driver on this machine"; exit 0; }; \
+	if [ -z "$$TENSORRT_INCLUDE_DIR" ]; then \
+		scripts/tensorrt-rtx; [ -e $(TENSORRT)/done ] || exit 0; \
+		export TENSORRT_INCLUDE_DIR=$(TENSORRT)/include HRNET_TENSORRT_LIB=$(TENSORRT)/lib; \
+	fi
+test-gpu: setup
+	@$(WITH_GPU); \
+	$(CARGO) test --locked --features tensorrt --test gpu -- --ignored --nocapture --test-threads 1
+
+# hrnet bench beside PyTorch in FP16 with CUDA graphs.
+bench-gpu: setup
+	@$(WITH_GPU); $(MAKE) training/.venv/done && $(CARGO) build --release --locked --features tensorrt --bin hrnet && \
+	training/.venv/bin/python training/bench_gpu.py --hrnet $(or $(CARGO_TARGET_DIR),target)/release/hrnet
 
 # Needs Python 3.11 or newer; PyTorch is installed into training/.venv, some 6 GB.
 test-training: setup training/.venv/done

@@ -112,7 +112,8 @@ fn refused(args: &[&str]) -> String {
 /// Two backends of three can't run: each says why, and the third is measured.
 #[test]
 fn bench_measures_what_is_there_and_says_what_is_not() {
-    let output = hrnet(&["bench", "--seconds", "0.2", "--batch", "1,4", "--json"]);
+    let asked = ["bench", "--seconds", "0.2", "--batch", "1,4", "--callers", "2", "--json"];
+    let output = hrnet(&asked);
     assert!(output.status.success(), "{output:?}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let rows = report["rows"].as_array().unwrap();
@@ -121,6 +122,7 @@ fn bench_measures_what_is_there_and_says_what_is_not() {
         .collect();
     assert_eq!(seen, [(1, 8), (1, 1), (4, 1)]);
     for row in rows {
+        assert_eq!(row["callers"], 2, "{row}");
         let number = |key: &str| row[key].as_f64().unwrap();
         assert!(number("frames_per_second") > 10.0 && number("cpu_ms_per_frame") > 0.0, "{row}");
         assert!(number("p99_ms") >= number("p50_ms") && number("p50_ms") > 0.0, "{row}");

@@ -33,6 +33,11 @@ pub trait Engine: Send + Sync {
     /// pulse samples.
     fn run(&self, motion: &[f32], appearance: &[f32]) -> Result<Vec<f32>, EngineError>;
 
+    /// The most pairs that are run at a time, where there is a limit: more are cut.
+    fn max_batch(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether the branches run one by one; else only [`Engine::run`] may be called.
     fn attends(&self) -> bool {
         false

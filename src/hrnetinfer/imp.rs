@@ -384,3 +384,6 @@ impl BaseTransformImpl for HrnetInfer {
         Ok(gst::FlowSuccess::Ok)
     }
 }
+
+#[cfg(test)]
+mod tests;

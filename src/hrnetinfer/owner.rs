@@ -3,7 +3,7 @@
 //!
 //! A batch starts when it is full, when every stream that uses the engine has asked (no more can come
 //! then, for a stream waits for its answer), or when its oldest request has waited for the batch
-//! timeout of its stream.
+//! timeout of its stream; and when the engine takes one more, which may be while another one runs.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,15 +15,35 @@ use std::time::{Duration, Instant};
 use super::contract::Contract;
 use super::engine::{Engine, EngineError, Network};
 
+mod serve;
+
+/// Pairs of one stream: as many maps of motion as of appearance, in the network's layout.
+#[derive(Clone, Copy, Debug)]
+pub struct Maps<'a> {
+    pub motion: &'a [f32],
+    pub appearance: &'a [f32],
+}
+
 /// What the thread owns. Made on that thread and never leaves it.
 pub trait Runner {
     fn network(&self) -> &Network;
 
-    /// The most pairs that one run takes.
+    /// The most pairs of a batch.
     fn max_batch(&self) -> usize;
 
-    /// Runs as many pairs as the maps hold, at most [`Runner::max_batch`]; a sample for each.
-    fn run(&mut self, motion: &[f32], appearance: &[f32]) -> Result<Vec<f32>, EngineError>;
+    /// How many batches may be under way at a time, 1 or more: the second is copied to where it runs
+    /// while the first runs.
+    fn depth(&self) -> usize;
+
+    /// Starts a batch, of `parts` one after the other. A batch that can't be started is not under way.
+    fn submit(&mut self, parts: &[Maps]) -> Result<(), EngineError>;
+
+    /// Whether the oldest batch under way is done, well or badly: [`Runner::collect`] won't wait.
+    fn ready(&mut self) -> bool;
+
+    /// Waits for the oldest batch under way; a sample for each of its pairs, in their order. It is
+    /// under way no longer, whatever became of it.
+    fn collect(&mut self) -> Result<Vec<f32>, EngineError>;
 }
 
 /// Makes the runner, on the thread that will own it.
@@ -38,6 +58,12 @@ struct Request {
     appearance: Vec<f32>,
     deadline: Instant,
     reply: Sender<Reply>,
+}
+
+impl Request {
+    fn maps(&self) -> Maps<'_> {
+        Maps { motion: &self.motion, appearance: &self.appearance }
+    }
 }
 
 #[derive(Default)]
@@ -58,6 +84,7 @@ struct Shared {
 struct Owner {
     shared: Arc<Shared>,
     network: Network,
+    max_batch: usize,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -71,8 +98,8 @@ impl Owner {
                 .unwrap_or_else(|_| Err(EngineError::Load("the runtime panicked".into())));
             match runner {
                 Ok(runner) => {
-                    let _ = sender.send(Ok(runner.network().clone()));
-                    serve(&queue, runner);
+                    let _ = sender.send(Ok((runner.network().clone(), runner.max_batch())));
+                    serve::serve(&queue, runner);
                 }
                 Err(error) => {
                     let _ = sender.send(Err(error));
@@ -82,8 +109,8 @@ impl Owner {
         let gone = |what: String| EngineError::Unavailable(format!("no thread for it: {what}"));
         let builder = std::thread::Builder::new().name("hrnet-engine".into());
         let thread = builder.spawn(work).map_err(|e| gone(e.to_string()))?;
-        let network = made.recv().unwrap_or_else(|e| Err(gone(e.to_string())))?;
-        Ok(Owner { shared, network, thread: Some(thread) })
+        let (network, max_batch) = made.recv().unwrap_or_else(|e| Err(gone(e.to_string())))?;
+        Ok(Owner { shared, network, max_batch, thread: Some(thread) })
     }
 }
 
@@ -95,89 +122,6 @@ impl Drop for Owner {
             let _ = thread.join();
         }
     }
-}
-
-/// The thread's work.
-fn serve(shared: &Shared, mut runner: Box<dyn Runner>) {
-    let max = runner.max_batch().max(1);
-    while let Some(requests) = gather(shared, max) {
-        answer(&mut *runner, max, requests);
-    }
-}
-
-/// Waits for the next batch; `None` when no client is left.
-fn gather(shared: &Shared, max: usize) -> Option<Vec<Request>> {
-    let mut queue = shared.queue.lock().unwrap();
-    loop {
-        let Some(deadline) = queue.requests.iter().map(|r| r.deadline).min() else {
-            if queue.closed {
-                return None;
-            }
-            queue = shared.changed.wait(queue).unwrap();
-            continue;
-        };
-        let pairs: usize = queue.requests.iter().map(|r| r.pairs).sum();
-        let left = deadline.saturating_duration_since(Instant::now());
-        let all_here = queue.requests.len() >= queue.clients;
-        if pairs >= max || all_here || left.is_zero() {
-            return Some(take(&mut queue.requests, max));
-        }
-        queue = shared.changed.wait_timeout(queue, left).unwrap().0;
-    }
-}
-
-/// The oldest requests that fit into a batch; the first, whatever its size.
-fn take(requests: &mut VecDeque<Request>, max: usize) -> Vec<Request> {
-    let (mut taken, mut pairs) = (Vec::new(), 0);
-    while let Some(request) = requests.front() {
-        pairs += request.pairs;
-        if !taken.is_empty() && pairs > max {
-            break;
-        }
-        taken.extend(requests.pop_front());
-    }
-    taken
-}
-
-/// Runs requests together and sends each its samples. Where that fails each is run alone, so that
-/// what is wrong with one is the error of that one.
-fn answer(runner: &mut dyn Runner, max: usize, mut requests: Vec<Request>) {
-    if let [request] = &mut requests[..] {
-        let samples = run(runner, max, &request.motion, &request.appearance);
-        let _ = request.reply.send(samples);
-        return;
-    }
-    let all = |maps: fn(&Request) -> &[f32]| -> Vec<f32> {
-        requests.iter().flat_map(maps).copied().collect()
-    };
-    match run(runner, max, &all(|r| &r.motion), &all(|r| &r.appearance)) {
-        Ok(samples) => {
-            let mut samples = samples.into_iter();
-            for request in requests {
-                let own = samples.by_ref().take(request.pairs).collect();
-                // A stream that has gone away does not matter to the others.
-                let _ = request.reply.send(Ok(own));
-            }
-        }
-        Err(_) => requests.into_iter().for_each(|request| answer(runner, max, vec![request])),
-    }
-}
-
-/// Runs pairs in batches of at most `max`.
-fn run(runner: &mut dyn Runner, max: usize, motion: &[f32], appearance: &[f32]) -> Reply {
-    let len = runner.network().map_len();
-    let mut samples = Vec::with_capacity(motion.len() / len);
-    for (motion, appearance) in motion.chunks(max * len).zip(appearance.chunks(max * len)) {
-        let pairs = motion.len() / len;
-        let own = catch_unwind(AssertUnwindSafe(|| runner.run(motion, appearance)))
-            .unwrap_or_else(|_| Err(EngineError::Run("the runtime panicked".into())))
-            .map_err(|e| if let EngineError::Run(what) = e { what } else { e.to_string() })?;
-        if own.len() != pairs {
-            return Err(format!("the network gives {} values for {pairs} pairs", own.len()));
-        }
-        samples.extend(own);
-    }
-    Ok(samples)
 }
 
 /// A stream's handle of a shared engine.
@@ -207,6 +151,10 @@ impl Drop for Client {
 impl Engine for Client {
     fn network(&self) -> &Network {
         &self.network
+    }
+
+    fn max_batch(&self) -> Option<usize> {
+        Some(self.owner.max_batch)
     }
 
     fn run(&self, motion: &[f32], appearance: &[f32]) -> Result<Vec<f32>, EngineError> {
@@ -256,5 +204,7 @@ pub fn shared(
     Ok(Client::new(owner, contract, timeout))
 }
 
+#[cfg(test)]
+mod overlap_tests;
 #[cfg(test)]
 mod tests;

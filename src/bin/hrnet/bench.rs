@@ -1,14 +1,15 @@
 //! `hrnet bench`: how fast a network runs on this machine, by itself and in whole pipelines.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use gstheartrate::hrnetinfer::backends::{self, Opened};
+use gstheartrate::hrnetinfer::backends;
 use gstheartrate::hrnetinfer::engine::{Backend, Engine, EngineError, Request};
 use serde::Serialize;
 
 use super::bench_streams;
 use super::engine::PrecisionArg;
+use super::measure::{Measured, measure};
 use super::usage::Usage;
 
 /// Measure networks on this machine: every backend that is there, or whole pipelines.
@@ -29,6 +30,9 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8],
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub batch: Vec<u32>,
+    /// Threads that ask at a time, as several streams do; on a GPU they share the engine
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub callers: u32,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     pub seconds: f64,
@@ -88,6 +92,7 @@ struct Row {
     backend: &'static str,
     precision: &'static str,
     batch: u32,
+    callers: u32,
     /// Frames for which one run of the appearance branch serves.
     appearance_every: u32,
     frames_per_second: f64,
@@ -141,13 +146,16 @@ fn bench(args: &Args, backend: Backend, rows: &mut Vec<Row>) -> Result<(), Engin
         warn: &|text| eprintln!("{text}"),
         ..Request::default()
     };
-    let opened = backends::open(&request)?;
+    let opened = (0..args.callers).map(|_| backends::open(&request));
+    let engines: Vec<_> =
+        opened.map(|o| o.map(|o| o.engine)).collect::<Result<_, EngineError>>()?;
     let half = backend == Backend::TensorRt && args.precision == PrecisionArg::Fp16;
     let mut row = |batch, every, measured: Measured| {
         rows.push(Row {
-            backend: backend_name(opened.backend),
+            backend: backend_name(backend),
             precision: if half { "fp16" } else { "fp32" },
             batch,
+            callers: args.callers,
             appearance_every: every,
             frames_per_second: measured.rate,
             p50_ms: measured.percentile(0.50),
@@ -156,59 +164,14 @@ fn bench(args: &Args, backend: Backend, rows: &mut Vec<Row>) -> Result<(), Engin
             memory_mib: Usage::now().peak as f64 / f64::from(1 << 20),
         });
     };
-    if opened.engine.attends() {
-        let every = opened.engine.network().contract.appearance_every;
-        row(1, every, attending(args, &opened, every)?);
+    if engines[0].attends() {
+        let every = engines[0].network().contract.appearance_every;
+        row(1, every, attending(args, &engines, every)?);
     }
     for batch in &args.batch {
-        row(*batch, 1, whole(args, &*opened.engine, *batch)?);
+        row(*batch, 1, whole(args, &engines, *batch)?);
     }
     Ok(())
-}
-
-/// What a measurement gave.
-struct Measured {
-    rate: f64,
-    cpu_ms: f64,
-    /// Seconds of each run, sorted.
-    times: Vec<f64>,
-}
-
-impl Measured {
-    /// In milliseconds: the smallest time that so many of the runs kept to.
-    fn percentile(&self, share: f64) -> f64 {
-        percentile_ms(&self.times, share)
-    }
-}
-
-/// In milliseconds, of sorted seconds.
-pub fn percentile_ms(sorted: &[f64], share: f64) -> f64 {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.max(1) - 1).map_or(f64::NAN, |s| s * 1e3)
-}
-
-/// Runs `run`, of `frames` frames each, for as long as was asked for, after a tenth of that.
-fn measure(
-    args: &Args,
-    frames: u32,
-    mut run: impl FnMut() -> Result<(), EngineError>,
-) -> Result<Measured, EngineError> {
-    let warm = Instant::now();
-    while warm.elapsed() < Duration::from_secs_f64(args.seconds / 10.0) {
-        run()?;
-    }
-    let (before, start) = (Usage::now(), Instant::now());
-    let mut times = Vec::new();
-    while start.elapsed() < Duration::from_secs_f64(args.seconds) {
-        let start = Instant::now();
-        run()?;
-        times.push(start.elapsed().as_secs_f64());
-    }
-    let done = times.len() as f64 * f64::from(frames);
-    let cpu = Usage::now().cpu - before.cpu;
-    let rate = done / start.elapsed().as_secs_f64();
-    times.sort_by(f64::total_cmp);
-    Ok(Measured { rate, cpu_ms: cpu / done * 1e3, times })
 }
 
 /// Maps of noise as a network sees them.
@@ -217,24 +180,37 @@ fn noise(values: usize) -> Vec<f32> {
     (0..values).map(|_| 3.4 * (random.f32() - 0.5)).collect()
 }
 
-/// The whole graph on `batch` pairs.
-fn whole(args: &Args, engine: &dyn Engine, batch: u32) -> Result<Measured, EngineError> {
-    let maps = noise(batch as usize * engine.network().map_len());
-    measure(args, batch, || engine.run(&maps, &maps).map(|_| ()))
+/// The whole graph on `batch` pairs in one run.
+fn whole(args: &Args, engines: &[Arc<dyn Engine>], batch: u32) -> Result<Measured, EngineError> {
+    if let Some(max) = engines[0].max_batch().filter(|max| batch as usize > *max) {
+        let what = format!("the engine runs {max} pairs at a time at the most: no --batch {batch}");
+        return Err(EngineError::Unavailable(what));
+    }
+    let maps = &noise(batch as usize * engines[0].network().map_len());
+    let caller = |engine| move || Engine::run(engine, maps, maps).map(|_| ());
+    measure(args.seconds, batch, engines.iter().map(|e| caller(&**e)).collect())
 }
 
 /// One pair after the other, with the appearance branch once in so many, as the element does.
-fn attending(args: &Args, opened: &Opened, every: u32) -> Result<Measured, EngineError> {
-    let engine = &opened.engine;
-    let maps = noise(engine.network().map_len());
-    let (mut attention, mut frame) = (engine.attend(&maps)?, 0);
-    measure(args, 1, || {
-        frame += 1;
-        if frame % every == 0 {
-            attention = engine.attend(&maps)?;
-        }
-        engine.run_attending(&maps, &attention).map(|_| ())
-    })
+fn attending(
+    args: &Args,
+    engines: &[Arc<dyn Engine>],
+    every: u32,
+) -> Result<Measured, EngineError> {
+    let maps = &noise(engines[0].network().map_len());
+    let caller = |engine: &Arc<dyn Engine>| {
+        let engine = engine.clone();
+        let (mut attention, mut frame) = (engine.attend(maps)?, 0);
+        let run = move || {
+            frame += 1;
+            if frame % every == 0 {
+                attention = engine.attend(maps)?;
+            }
+            engine.run_attending(maps, &attention).map(|_| ())
+        };
+        Ok(run)
+    };
+    measure(args.seconds, 1, engines.iter().map(caller).collect::<Result<_, EngineError>>()?)
 }
 
 /// The processor's name.
@@ -264,10 +240,11 @@ fn print(report: &Report) {
         report.gpu.as_deref().unwrap_or("no GPU")
     );
     println!(
-        "{:12} {:9} {:>5} {:>10} {:>10} {:>8} {:>8} {:>12} {:>10}",
+        "{:12} {:9} {:>5} {:>7} {:>10} {:>10} {:>8} {:>8} {:>12} {:>10}",
         "backend",
         "precision",
         "batch",
+        "callers",
         "appearance",
         "frames/s",
         "p50 ms",
@@ -277,10 +254,11 @@ fn print(report: &Report) {
     );
     for row in &report.rows {
         println!(
-            "{:12} {:9} {:>5} {:>10} {:>10.0} {:>8.3} {:>8.3} {:>12.3} {:>10.0}",
+            "{:12} {:9} {:>5} {:>7} {:>10} {:>10.0} {:>8.3} {:>8.3} {:>12.3} {:>10.0}",
             row.backend,
             row.precision,
             row.batch,
+            row.callers,
             format!("1 in {}", row.appearance_every),
             row.frames_per_second,
             row.p50_ms,
@@ -297,12 +275,45 @@ fn print(report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gstheartrate::hrnetinfer::contract::Contract;
+    use gstheartrate::hrnetinfer::engine::Network;
+    use gstheartrate::hrnetinfer::maps::Layout;
 
+    /// Runs four pairs at a time.
+    struct Four(Network);
+
+    impl Engine for Four {
+        fn network(&self) -> &Network {
+            &self.0
+        }
+
+        fn run(&self, motion: &[f32], _: &[f32]) -> Result<Vec<f32>, EngineError> {
+            Ok(vec![0.0; motion.len() / self.0.map_len()])
+        }
+
+        fn max_batch(&self) -> Option<usize> {
+            Some(4)
+        }
+    }
+
+    /// An engine that was made for smaller batches would run it in pieces, under its name.
     #[test]
-    fn percentiles_are_times_that_occurred() {
-        let times: Vec<f64> = (1..=200).map(|i| f64::from(i) / 1000.0).collect();
-        assert_eq!([0.5, 0.99, 1.0].map(|s| percentile_ms(&times, s)), [100.0, 198.0, 200.0]);
-        assert_eq!(percentile_ms(&[0.004], 0.5), 4.0);
-        assert!(percentile_ms(&[], 0.5).is_nan());
+    fn a_batch_that_an_engine_would_cut_is_not_measured() {
+        let network = Network { contract: Contract::default(), layout: Layout::Nchw, size: 36 };
+        let engine: [Arc<dyn Engine>; 1] = [Arc::new(Four(network))];
+        let args = Args {
+            model: None,
+            backend: None,
+            precision: PrecisionArg::Fp16,
+            device: 0,
+            batch: Vec::new(),
+            seconds: 0.01,
+            streams: None,
+            callers: 1,
+            json: false,
+        };
+        assert!(whole(&args, &engine, 4).unwrap().rate > 0.0);
+        let error = whole(&args, &engine, 5).err().unwrap().to_string();
+        assert_eq!(error, "the engine runs 4 pairs at a time at the most: no --batch 5");
     }
 }

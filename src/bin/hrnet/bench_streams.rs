@@ -9,8 +9,9 @@ use gst::prelude::*;
 use gstheartrate::meta::HeartRateMeta;
 use serde::Serialize;
 
-use super::bench::{Args, backend_name, cpu_name, percentile_ms};
+use super::bench::{Args, backend_name, cpu_name};
 use super::engine::PrecisionArg;
+use super::measure::percentile_ms;
 use super::usage::Usage;
 
 /// Ten seconds at 30 frames/s of a pulse of 72 bpm: it repeats without a seam.

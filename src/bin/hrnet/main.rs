@@ -10,6 +10,7 @@ mod figures;
 mod groups;
 mod infer;
 mod layouts;
+mod measure;
 mod media;
 mod model;
 mod partial;

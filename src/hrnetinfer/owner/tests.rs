@@ -13,18 +13,27 @@ struct Count {
     runs: AtomicUsize,
     pairs: AtomicUsize,
     largest: AtomicUsize,
+    looks: AtomicUsize,
 }
 
-/// Gives each pair the first value of its motion map plus a thousandth of its appearance map's.
+/// Gives each pair the first value of its motion map plus a thousandth of its appearance map's, two
+/// batches at a time.
 struct Counting {
     network: Network,
     count: Arc<Count>,
     max: usize,
     cost: Duration,
+    under_way: VecDeque<[Vec<f32>; 2]>,
 }
 
 /// A motion value that this engine fails on.
 const POISON: f32 = 666.0;
+
+/// The first value of every map.
+fn firsts<'a>(parts: &'a [Maps<'a>], maps: fn(&Maps<'a>) -> &'a [f32]) -> Vec<f32> {
+    let len = network().map_len();
+    parts.iter().flat_map(|p| maps(p).chunks_exact(len)).map(|m| m[0]).collect()
+}
 
 impl Runner for Counting {
     fn network(&self) -> &Network {
@@ -35,15 +44,29 @@ impl Runner for Counting {
         self.max
     }
 
-    fn run(&mut self, motion: &[f32], appearance: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let firsts = |maps: &[f32]| -> Vec<f32> {
-            maps.chunks_exact(self.network.map_len()).map(|m| m[0]).collect()
-        };
-        let (motion, appearance) = (firsts(motion), firsts(appearance));
-        assert!(motion.len() <= self.max && motion.len() == appearance.len());
+    fn depth(&self) -> usize {
+        2
+    }
+
+    fn submit(&mut self, parts: &[Maps]) -> Result<(), EngineError> {
+        assert!(self.under_way.len() < self.depth());
+        let maps = [firsts(parts, |p| p.motion), firsts(parts, |p| p.appearance)];
+        let pairs = maps[0].len();
+        assert!(pairs <= self.max && maps[1].len() == pairs);
         self.count.runs.fetch_add(1, Ordering::Relaxed);
-        self.count.pairs.fetch_add(motion.len(), Ordering::Relaxed);
-        self.count.largest.fetch_max(motion.len(), Ordering::Relaxed);
+        self.count.pairs.fetch_add(pairs, Ordering::Relaxed);
+        self.count.largest.fetch_max(pairs, Ordering::Relaxed);
+        self.under_way.push_back(maps);
+        Ok(())
+    }
+
+    fn ready(&mut self) -> bool {
+        self.count.looks.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn collect(&mut self) -> Result<Vec<f32>, EngineError> {
+        let [motion, appearance] = self.under_way.pop_front().expect("a batch under way");
         thread::sleep(self.cost);
         if motion.contains(&POISON) {
             return Err(EngineError::Run("poison".into()));
@@ -61,7 +84,9 @@ fn client(key: &str, max: usize, timeout: Duration, count: &Arc<Count>) -> Clien
     let cost = Duration::from_millis(1);
     let prepare = move || -> Result<Make, EngineError> {
         count.engines.fetch_add(1, Ordering::Relaxed);
-        Ok(Box::new(move || Ok(Box::new(Counting { network: network(), count, max, cost }))))
+        let under_way = VecDeque::new();
+        let engine = Counting { network: network(), count, max, cost, under_way };
+        Ok(Box::new(move || Ok(Box::new(engine))))
     };
     shared(key, Contract::default(), timeout, prepare).unwrap()
 }
@@ -124,6 +149,8 @@ fn a_lone_stream_never_waits_and_a_silent_one_costs_the_timeout() {
         start.elapsed()
     };
     assert!(timed(&first) < TIMEOUT);
+    // Nobody else can ask, so the thread waits for the engine alone.
+    assert_eq!(count.looks.load(Ordering::Relaxed), 0);
     let silent = client("lone", 16, TIMEOUT, &count);
     let waited = timed(&first);
     assert!(waited >= TIMEOUT && waited < 3 * TIMEOUT, "{waited:?}");
@@ -158,6 +185,7 @@ fn one_streams_error_is_its_own() {
 fn a_request_beyond_the_batch_is_cut_and_odd_maps_are_refused() {
     let count = Arc::new(Count::default());
     let client = client("large", 4, Duration::ZERO, &count);
+    assert_eq!(client.max_batch(), Some(4));
     let faces: Vec<f32> = (0..11).map(|f| f as f32).collect();
     assert_eq!(ask(&client, &faces, 0.0).unwrap(), faces);
     assert_eq!(count.runs.load(Ordering::Relaxed), 3);

@@ -2,11 +2,14 @@
 //!
 //! `shim.cpp` makes TensorRT's calls, `sys` is the safe layer over it, `driver` finds the GPU,
 //! `build` makes an engine of an ONNX file, `runner` runs one on the thread of an
-//! [`owner`](super::owner).
+//! [`owner`](super::owner), two batches at a time, each in a `slot` with `port`s of its own.
 
 pub mod build;
+pub mod device;
 pub mod driver;
-mod runner;
+mod port;
+pub mod runner;
+mod slot;
 pub mod sys;
 
 use std::path::{Path, PathBuf};

@@ -28,6 +28,8 @@
 // Strongly typed: an engine's precision is its graph's, and no flag changes that.
 #define HRT_TYPED (HRT_RTX || NV_TENSORRT_MAJOR >= 11)
 #define HRT_PROGRESS (HRT_RTX || NV_TENSORRT_MAJOR >= 10)
+// The calls that take the size of the memory lent to an execution context.
+#define HRT_SIZED_MEMORY (HRT_RTX || NV_TENSORRT_MAJOR * 100 + NV_TENSORRT_MINOR >= 1001)
 
 using namespace nvinfer1;
 
@@ -84,10 +86,21 @@ struct Library {
     CreateParser create_parser = nullptr;
 };
 
+// Members go in reverse order.
 struct Engine {
     Library& library;
-    std::unique_ptr<IRuntime> runtime;
-    std::unique_ptr<ICudaEngine> engine;
+    std::unique_ptr<IRuntime> runtime{};
+    std::unique_ptr<ICudaEngine> engine{};
+#if HRT_RTX
+    // One for all contexts: what the library compiles for one serves the others.
+    std::unique_ptr<IRuntimeCache> cache{};
+    std::unique_ptr<IRuntimeConfig> config{};
+#endif
+};
+
+// Gone before its engine.
+struct Context {
+    Engine& engine;
     std::unique_ptr<IExecutionContext> context;
 };
 
@@ -283,6 +296,10 @@ IHostMemory* build(Library& library, void const* onnx, size_t size, HrtBuild con
 #if !HRT_TYPED
     if (options.half) config->setFlag(BuilderFlag::kFP16);
 #endif
+#if !HRT_RTX && NV_TENSORRT_MAJOR == 8 && NV_TENSORRT_MINOR >= 6
+    // From 10 on several contexts may use one profile; 8.6 wants to be told.
+    config->setPreviewFeature(PreviewFeature::kPROFILE_SHARING_0806, true);
+#endif
     if (options.detailed) config->setProfilingVerbosity(ProfilingVerbosity::kDETAILED);
     add_profile(*builder, *network, *config, options);
     set_capabilities(*config, options);
@@ -303,14 +320,26 @@ void describe(ICudaEngine const& engine, char const* name, HrtTensor& out) {
         out.max_batch = engine.getProfileShape(name, 0, OptProfileSelector::kMAX).d[0];
 }
 
-IExecutionContext* create_context(ICudaEngine& engine) {
 #if HRT_RTX
+void configure(Engine& engine) {
+    engine.config.reset(need(engine.engine->createRuntimeConfig(), "createRuntimeConfig"));
+    IRuntimeConfig& config = *engine.config;
     // The library captures and replays CUDA graphs itself.
-    std::unique_ptr<IRuntimeConfig> config(need(engine.createRuntimeConfig(), "createRuntimeConfig"));
-    need(config->setCudaGraphStrategy(CudaGraphStrategy::kWHOLE_GRAPH_CAPTURE), "setCudaGraphStrategy");
-    return engine.createExecutionContext(config.get());
+    need(config.setCudaGraphStrategy(CudaGraphStrategy::kWHOLE_GRAPH_CAPTURE), "setCudaGraphStrategy");
+    config.setExecutionContextAllocationStrategy(ExecutionContextAllocationStrategy::kUSER_MANAGED);
+    engine.cache.reset(need(config.createRuntimeCache(), "createRuntimeCache"));
+    need(config.setRuntimeCache(*engine.cache), "setRuntimeCache");
+}
+#endif
+
+// A context without memory for what is between the layers.
+IExecutionContext* create_context(Engine& engine) {
+#if HRT_RTX
+    return engine.engine->createExecutionContext(engine.config.get());
+#elif NV_TENSORRT_MAJOR >= 10
+    return engine.engine->createExecutionContext(ExecutionContextAllocationStrategy::kUSER_MANAGED);
 #else
-    return engine.createExecutionContext();
+    return engine.engine->createExecutionContextWithoutDeviceMemory();
 #endif
 }
 
@@ -359,10 +388,13 @@ void hrt_blob_free(void* blob) noexcept { delete static_cast<IHostMemory*>(blob)
 // A serialised engine, on the CUDA device that is current. Null on failure.
 Engine* hrt_load(Library* library, void const* data, size_t size, char* error, size_t error_size) noexcept {
     return guarded<Engine*>(library, Text{error, error_size}, nullptr, [&] {
-        auto engine = std::unique_ptr<Engine>(new Engine{*library, nullptr, nullptr, nullptr});
+        auto engine = std::unique_ptr<Engine>(new Engine{*library});
         engine->runtime.reset(
             need(static_cast<IRuntime*>(library->create_runtime(&library->log, NV_TENSORRT_VERSION)), "createInferRuntime"));
         engine->engine.reset(need(engine->runtime->deserializeCudaEngine(data, size), "reading the engine"));
+#if HRT_RTX
+        configure(*engine);
+#endif
         return engine.release();
     });
 }
@@ -389,34 +421,52 @@ int32_t hrt_inspect(Engine* engine, char* text, size_t text_size, char* error, s
     });
 }
 
-// Makes what runs: to be called before the two below.
-int32_t hrt_prepare(Engine* engine, char* error, size_t error_size) noexcept {
-    return guarded<int32_t>(&engine->library, Text{error, error_size}, 1, [&] {
-        engine->context.reset(need(create_context(*engine->engine), "createExecutionContext"));
-        return 0;
+// Bytes of device memory that a run wants beside its inputs and output.
+int64_t hrt_memory(Engine* engine) noexcept {
+#if HRT_SIZED_MEMORY
+    return engine->engine->getDeviceMemorySizeV2();
+#else
+    return static_cast<int64_t>(engine->engine->getDeviceMemorySize());
+#endif
+}
+
+// What runs an engine, one run at a time, in lent memory of hrt_memory() bytes. Null on failure.
+Context* hrt_context(Engine* engine, void* memory, int64_t size, char* error, size_t error_size) noexcept {
+    return guarded<Context*>(&engine->library, Text{error, error_size}, nullptr, [&] {
+        auto context = std::unique_ptr<Context>(new Context{*engine, nullptr});
+        context->context.reset(need(create_context(*engine), "createExecutionContext"));
+#if HRT_SIZED_MEMORY
+        context->context->setDeviceMemoryV2(memory, size);
+#else
+        (void)size;
+        context->context->setDeviceMemory(memory);
+#endif
+        return context.release();
     });
 }
 
+void hrt_context_free(Context* context) noexcept { delete context; }
+
 // Where a tensor lies on the device, and the shape of an input (none for an output).
-int32_t hrt_bind(Engine* engine, char const* name, void* address, int64_t const* shape, int32_t dim_count,
+int32_t hrt_bind(Context* context, char const* name, void* address, int64_t const* shape, int32_t dim_count,
                  char* error, size_t error_size) noexcept {
-    return guarded<int32_t>(&engine->library, Text{error, error_size}, 1, [&] {
+    return guarded<int32_t>(&context->engine.library, Text{error, error_size}, 1, [&] {
         if (shape) {
             Dims dims{};
             dims.nbDims = dim_count;
             for (int32_t d = 0; d < dim_count && d < Dims::MAX_DIMS; ++d)
                 dims.d[d] = static_cast<std::remove_reference_t<decltype(dims.d[0])>>(shape[d]);
-            need(engine->context->setInputShape(name, dims), "setInputShape");
+            need(context->context->setInputShape(name, dims), "setInputShape");
         }
-        need(engine->context->setTensorAddress(name, address), "setTensorAddress");
+        need(context->context->setTensorAddress(name, address), "setTensorAddress");
         return 0;
     });
 }
 
 // Queues one run on a CUDA stream.
-int32_t hrt_enqueue(Engine* engine, void* stream, char* error, size_t error_size) noexcept {
-    return guarded<int32_t>(&engine->library, Text{error, error_size}, 1, [&] {
-        need(engine->context->enqueueV3(static_cast<cudaStream_t>(stream)), "enqueueV3");
+int32_t hrt_enqueue(Context* context, void* stream, char* error, size_t error_size) noexcept {
+    return guarded<int32_t>(&context->engine.library, Text{error, error_size}, 1, [&] {
+        need(context->context->enqueueV3(static_cast<cudaStream_t>(stream)), "enqueueV3");
         return 0;
     });
 }

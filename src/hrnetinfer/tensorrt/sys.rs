@@ -1,11 +1,15 @@
-//! The safe layer over shim.cpp. All of its unsafe code is here.
+//! The safe layer over shim.cpp: libraries and what is built with them; `engine` has what is run.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
 use std::ptr::{NonNull, null};
 use std::sync::Mutex;
 
-use crate::hrnetinfer::bindings::{Kind, Tensor};
+mod engine;
+mod ffi;
+
+pub use self::engine::Engine;
+use self::ffi::*;
 
 /// A function that hears how far a build is: phase, steps done, steps in all.
 pub type Progress<'a> = dyn Fn(&str, u32, u32) + Sync + 'a;
@@ -30,103 +34,6 @@ pub struct Built {
     /// Of each part of the parsed graph: the type that it gives (half, float, other), its kind's
     /// number, its name.
     pub graph: String,
-}
-
-#[repr(C)]
-struct HrtBuild {
-    max_batch: i32,
-    best_batch: i32,
-    half: i32,
-    capabilities: *const i32,
-    capability_count: i32,
-    detailed: i32,
-    progress: Option<unsafe extern "C" fn(*mut c_void, *const c_char, i32, i32)>,
-    user: *mut c_void,
-}
-
-#[repr(C)]
-struct HrtTensor {
-    name: [c_char; 256],
-    input: i32,
-    kind: i32,
-    dim_count: i32,
-    dims: [i64; 8],
-    max_batch: i64,
-}
-
-#[repr(C)]
-struct HrtLibrary {
-    _opaque: [u8; 0],
-}
-
-#[repr(C)]
-struct HrtEngine {
-    _opaque: [u8; 0],
-}
-
-unsafe extern "C" {
-    fn hrt_headers_version() -> i32;
-    fn hrt_headers_major() -> i32;
-    fn hrt_is_rtx() -> i32;
-    fn hrt_is_typed() -> i32;
-    fn hrt_open(
-        core: *const c_char,
-        parser: *const c_char,
-        error: *mut c_char,
-        error_size: usize,
-    ) -> *mut HrtLibrary;
-    fn hrt_build(
-        library: *mut HrtLibrary,
-        onnx: *const c_void,
-        size: usize,
-        options: *const HrtBuild,
-        graph: *mut c_char,
-        graph_size: usize,
-        error: *mut c_char,
-        error_size: usize,
-    ) -> *mut c_void;
-    fn hrt_blob_data(blob: *mut c_void) -> *const c_void;
-    fn hrt_blob_size(blob: *mut c_void) -> usize;
-    fn hrt_blob_free(blob: *mut c_void);
-    fn hrt_load(
-        library: *mut HrtLibrary,
-        data: *const c_void,
-        size: usize,
-        error: *mut c_char,
-        error_size: usize,
-    ) -> *mut HrtEngine;
-    fn hrt_free(engine: *mut HrtEngine);
-    fn hrt_tensor_count(engine: *mut HrtEngine) -> i32;
-    fn hrt_tensor(
-        engine: *mut HrtEngine,
-        index: i32,
-        out: *mut HrtTensor,
-        error: *mut c_char,
-        error_size: usize,
-    ) -> i32;
-    fn hrt_inspect(
-        engine: *mut HrtEngine,
-        text: *mut c_char,
-        text_size: usize,
-        error: *mut c_char,
-        error_size: usize,
-    ) -> i32;
-    fn hrt_prepare(engine: *mut HrtEngine, error: *mut c_char, error_size: usize) -> i32;
-    fn hrt_bind(
-        engine: *mut HrtEngine,
-        name: *const c_char,
-        address: *mut c_void,
-        shape: *const i64,
-        dim_count: i32,
-        error: *mut c_char,
-        error_size: usize,
-    ) -> i32;
-    fn hrt_enqueue(
-        engine: *mut HrtEngine,
-        stream: *mut c_void,
-        error: *mut c_char,
-        error_size: usize,
-    ) -> i32;
 }
 
 /// Version of the headers: major, and the number that TensorRT makes of all its parts.
@@ -268,7 +175,7 @@ impl Library {
                 error.0.len(),
             )
         };
-        NonNull::new(engine).map(Engine).ok_or_else(|| error.read())
+        NonNull::new(engine).map(Engine::new).ok_or_else(|| error.read())
     }
 }
 
@@ -281,103 +188,4 @@ unsafe extern "C" fn tell(user: *mut c_void, phase: *const c_char, step: i32, st
     // Nothing may unwind into C++.
     let told = std::panic::AssertUnwindSafe(|| progress(&phase.to_string_lossy(), step, steps));
     let _ = std::panic::catch_unwind(told);
-}
-
-/// An engine on a device; bound to the thread that has it.
-pub struct Engine(NonNull<HrtEngine>);
-
-impl Engine {
-    pub fn tensors(&self) -> Result<Vec<Tensor>, String> {
-        // SAFETY: the engine is whole until it is dropped.
-        let count = unsafe { hrt_tensor_count(self.0.as_ptr()) };
-        (0..count).map(|index| self.tensor(index)).collect()
-    }
-
-    fn tensor(&self, index: i32) -> Result<Tensor, String> {
-        let mut error = Text::error();
-        // SAFETY: the struct is plain numbers, for which zeros are valid; the shim fills it in and
-        // leaves the name's last byte 0.
-        let (out, status) = unsafe {
-            let mut out: HrtTensor = std::mem::zeroed();
-            let (text, size) = (error.pointer(), error.0.len());
-            let status = hrt_tensor(self.0.as_ptr(), index, &raw mut out, text, size);
-            (out, status)
-        };
-        error.check(status)?;
-        let name: Vec<u8> = out.name.iter().map(|c| *c as u8).take_while(|c| *c != 0).collect();
-        Ok(Tensor {
-            name: String::from_utf8_lossy(&name).into_owned(),
-            input: out.input != 0,
-            kind: match out.kind {
-                0 => Kind::Float,
-                1 => Kind::Half,
-                other => Kind::Other(other),
-            },
-            shape: out.dims[..out.dim_count.clamp(0, 8) as usize].to_vec(),
-            max_batch: out.max_batch,
-        })
-    }
-
-    /// What the engine holds, as JSON.
-    pub fn inspect(&self) -> Result<String, String> {
-        let (mut text, mut error) = (Text::new(1 << 20), Text::error());
-        let (room, size) = (text.pointer(), text.0.len());
-        // SAFETY: both texts have the stated room.
-        let status =
-            unsafe { hrt_inspect(self.0.as_ptr(), room, size, error.pointer(), error.0.len()) };
-        error.check(status)?;
-        Ok(text.lines())
-    }
-
-    /// Makes what [`Engine::bind`] and [`Engine::enqueue`] want.
-    pub fn prepare(&mut self) -> Result<(), String> {
-        let mut error = Text::error();
-        // SAFETY: the engine is whole.
-        let status = unsafe { hrt_prepare(self.0.as_ptr(), error.pointer(), error.0.len()) };
-        error.check(status)
-    }
-
-    /// Says where a tensor lies and, of an input, its shape. Only after [`Engine::prepare`].
-    ///
-    /// # Safety
-    ///
-    /// `address` is device memory for the whole tensor and outlives every run.
-    pub unsafe fn bind(
-        &mut self,
-        name: &str,
-        address: u64,
-        shape: Option<&[i64]>,
-    ) -> Result<(), String> {
-        let name = CString::new(name).map_err(|_| "a name with a NUL".to_string())?;
-        let (dims, count) = shape.map_or((null(), 0), |s| (s.as_ptr(), s.len() as i32));
-        let mut error = Text::error();
-        // SAFETY: name and shape live through the call; the address is the caller's word.
-        let status = unsafe {
-            let address = std::ptr::without_provenance_mut(address as usize);
-            let (text, size) = (error.pointer(), error.0.len());
-            hrt_bind(self.0.as_ptr(), name.as_ptr(), address, dims, count, text, size)
-        };
-        error.check(status)
-    }
-
-    /// Queues a run on a CUDA stream.
-    ///
-    /// # Safety
-    ///
-    /// All tensors are bound, and `stream` is a stream of the device.
-    pub unsafe fn enqueue(&mut self, stream: *mut c_void) -> Result<(), String> {
-        let mut error = Text::error();
-        // SAFETY: the caller's word.
-        let status =
-            unsafe { hrt_enqueue(self.0.as_ptr(), stream, error.pointer(), error.0.len()) };
-        error.check(status)
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let engine = std::mem::replace(&mut self.0, NonNull::dangling());
-        // SAFETY: it is freed here and once.
-        unsafe { hrt_free(engine.as_ptr()) }
-    }
 }
