@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Fits the confidence of the signal stage.
 
-    hrnet signal --readings readings.csv FILES…
+    hrnet evaluate DATASET --readings readings.csv
+    hrnet signal --readings more.csv FILES…
     python3 training/calibrate.py readings.csv [more.csv …]
 
-Reads what `hrnet signal --readings` wrote and prints the constants for
-src/ppg2bpm/confidence.rs, with a table of how well they hold on files that were left out.
-A reading is right if it lies within 5 bpm of its reference; without one it is wrong. Needs numpy.
+Reads what `--readings` wrote and prints the constants for src/ppg2bpm/confidence.rs, with a
+table of how well they hold on files that were left out. A reading is right if it lies within 5 bpm
+of its reference, and wrong in a file without a pulse. Needs numpy.
 """
 
 import csv
@@ -20,24 +21,25 @@ RIDGE = 1e-3
 
 
 def load(paths):
-    """Terms as in confidence.rs (with a leading 1), the limit, whether right, and the file."""
-    terms, limit, right, files = [], [], [], []
+    """Terms as in confidence.rs (with a leading 1), whether trusted, whether right, and the file."""
+    rows = []
     for path in paths:
         with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                value = lambda name: float(row[name])
-                mass = min(max(value("mass"), 1e-4), 1 - 1e-4)
-                terms.append([
-                    1.0,
-                    np.clip(value("half_snr"), -15, 15),
-                    np.log(mass / (1 - mass)),
-                    np.clip(value("snr"), -15, 15),
-                ])
-                limit.append(mass)
-                reference = row["reference"]
-                right.append(bool(reference) and abs(value("bpm") - float(reference)) <= RIGHT)
-                files.append(row["file"])
-    return np.array(terms), np.array(limit), np.array(right, float), np.array(files)
+            rows += [(f"{path} {row['file']}", row) for row in csv.DictReader(file)]
+    alive = {file for file, row in rows if row["reference"]}
+    # A second without a reference in a file with a pulse tells nothing.
+    rows = [(file, row) for file, row in rows if row["reference"] or file not in alive]
+    right = [bool(r["reference"]) and abs(float(r["bpm"]) - float(r["reference"])) <= RIGHT for _, r in rows]
+    trusted = [float(row["trusted"]) > 0 for _, row in rows]
+    x = np.array([terms(row) for _, row in rows])
+    return x, np.array(trusted), np.array(right, float), np.array([file for file, _ in rows])
+
+
+def terms(row):
+    value = lambda name: float(row[name])
+    mass = min(max(value("mass"), 1e-4), 1 - 1e-4)
+    clip = lambda name: np.clip(value(name), -15, 15)
+    return [1.0, clip("half_snr"), np.log(mass / (1 - mass)), clip("snr")]
 
 
 def fit(x, y):
@@ -55,7 +57,12 @@ def fit(x, y):
     return w
 
 
-def left_out(x, limit, y, files):
+def state(x, trusted, w, distrusted):
+    """The confidence that confidence.rs gives."""
+    return np.where(trusted, 1 / (1 + np.exp(-x @ w)), distrusted)
+
+
+def left_out(x, trusted, y, files):
     """Confidence of each reading by constants fitted without its file's fold."""
     names = np.unique(files)
     np.random.default_rng(0).shuffle(names)
@@ -63,16 +70,16 @@ def left_out(x, limit, y, files):
     for fold in range(FOLDS):
         test = np.isin(files, names[fold::FOLDS])
         if test.any() and not test.all():
-            right = 1 / (1 + np.exp(-x[test] @ fit(x[~test], y[~test])))
-            out[test] = np.minimum(right, limit[test])
+            known = ~test & trusted
+            out[test] = state(x[test], trusted[test], fit(x[known], y[known]), y[~test & ~trusted].mean())
     return out
 
 
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    x, limit, y, files = load(sys.argv[1:])
-    p = left_out(x, limit, y, files)
+    x, trusted, y, files = load(sys.argv[1:])
+    p = left_out(x, trusted, y, files)
     print(f"// {len(y)} readings of {len(np.unique(files))} files, {y.mean():.3f} of them right")
     print("// confidence  readings  said  right (files left out)")
     edges = np.linspace(0, 1, 11)
@@ -80,10 +87,12 @@ def main():
         inside = (p >= low) & (p < high + (high == 1))
         if inside.any():
             print(f"// {low:.1f}..{high:.1f} {inside.sum():13} {p[inside].mean():6.3f} {y[inside].mean():6.3f}")
-    sure = p >= 0.5
-    print(f"// at 0.5 and above: {sure.mean():.3f} of readings, {y[sure].mean():.3f} right")
-    weights = ", ".join(f"{w:.4f}" for w in fit(x, y))
+    for least in (0.5, 0.9):
+        sure = (p >= least) & trusted
+        print(f"// at {least} and above: {sure.mean():.3f} of readings, {y[sure].mean():.3f} right")
+    weights = ", ".join(f"{w:.4f}" for w in fit(x[trusted], y[trusted]))
     print(f"const WEIGHTS: [f64; {x.shape[1]}] = [{weights}];")
+    print(f"const DISTRUSTED: f64 = {y[~trusted].mean():.2f};")
 
 
 if __name__ == "__main__":

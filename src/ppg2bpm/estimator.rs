@@ -37,7 +37,7 @@ pub struct Config {
     /// Lowest and highest rate, beats per minute.
     pub min_bpm: f64,
     pub max_bpm: f64,
-    /// Confidence from which on a reading is [`Status::Ok`].
+    /// Confidence from which on a reading, if it is trusted at all, is [`Status::Ok`].
     pub min_confidence: f64,
     /// Whether samples are the rate of change of the wave.
     pub derivative: bool,
@@ -49,7 +49,7 @@ impl Default for Config {
             window: 10.0,
             min_bpm: 40.0,
             max_bpm: 240.0,
-            min_confidence: 0.5,
+            min_confidence: 0.9,
             derivative: true,
         }
     }
@@ -205,13 +205,14 @@ impl Estimator {
         if estimate.reading.is_some_and(|r| r.lit) {
             estimate.reasons.insert(Reason::Light);
         }
-        let confidence = estimate.reading.map_or(0.0, |r| r.confidence);
-        estimate.status = self.status(confidence, span, low_rate, &mut estimate.reasons);
+        let min = self.config.min_confidence;
+        let sure = estimate.reading.is_some_and(|r| r.features.trusted && r.confidence >= min);
+        estimate.status = self.status(sure && !low_rate, span, &mut estimate.reasons);
         estimate
     }
 
-    fn status(&self, confidence: f64, span: f64, low: bool, reasons: &mut Reasons) -> Status {
-        if confidence >= self.config.min_confidence && !low {
+    fn status(&self, sure: bool, span: f64, reasons: &mut Reasons) -> Status {
+        if sure {
             return Status::Ok;
         }
         // Frames are late by up to one: a window that lacks a tenth of a second is full.
@@ -246,6 +247,7 @@ impl Estimator {
             mass: tracked.mass,
             jump: self.last.map_or(0.0, |(_, last)| (rate - last).abs() * 60.0),
             duration,
+            trusted: trusted && !lit,
         };
         self.last = Some((end, rate));
         let ahead = self.climbs.agreed(end, chirp::ahead(&wave.filtered, rate));
@@ -253,7 +255,7 @@ impl Estimator {
         Some(Reading {
             bpm: bpm.clamp(self.config.min_bpm, self.config.max_bpm),
             snr: features.snr,
-            confidence: if trusted && !lit { confidence(&features) } else { 0.0 },
+            confidence: confidence(&features),
             features,
             lit,
         })

@@ -9,9 +9,10 @@ use super::spectrum::Spectrum;
 
 /// Where such lines are looked for, in Hz: above the harmonics of a pulse.
 const ABOVE: f64 = 5.0;
-/// A harmonic has at most a ninth of its line's power (that of a square wave, third to first);
-/// what resampling takes away from a line near half the frame rate is allowed for.
-const STRONGER: f64 = 3.0;
+/// A harmonic has at most a ninth of its line's power (that of a square wave, third to first). But
+/// the network weakens the line more than what is folded into the band, and resampling takes away
+/// from a line near half the frame rate: three and five times the power have been seen.
+const STRONGER: f64 = 1.5;
 /// Half the width of a line in units of one over the duration.
 const HALF_WIDTH: f64 = 0.75;
 

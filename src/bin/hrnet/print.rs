@@ -92,7 +92,7 @@ fn print_errors(width: usize, name: &str, se: &Errors) {
 }
 
 fn print_reliability(results: &Results, window: f64) {
-    println!("\nconfidence        n   stated  within 5 bpm");
+    println!("\nconfidence        n   stated         right");
     for bin in results.reliability(window).iter().filter(|b| b.n > 0) {
         let (stated, observed) = (number(bin.stated), share(bin.observed));
         let to = bin.from + 0.1;

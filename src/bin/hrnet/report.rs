@@ -67,8 +67,8 @@ fn summary_plots(html: &mut String, results: &Results, window: f64, pairs: &[Pai
     figure(
         html,
         &figures::reliability(&results.reliability(window)),
-        "Stated confidence against the share of readings within 5 bpm, with 95 % intervals \
-         (Wilson) and counts. On the line it is calibrated.",
+        "Stated confidence against the share of readings within 5 bpm of a pulse that is there, with \
+         95 % intervals (Wilson) and counts. On the line it is calibrated.",
     );
     figure(
         html,

@@ -14,6 +14,13 @@ pub struct Pair {
     pub ok: bool,
 }
 
+impl Pair {
+    /// Whether the reading lies within 5 bpm of the truth.
+    pub fn is_right(&self) -> bool {
+        absolute(self) <= 5.0
+    }
+}
+
 /// Mean absolute and root mean square error in bpm, mean absolute error in % of the reference,
 /// Pearson's r, SNR in dB, and the shares of readings within 2 and 5 bpm. What can't be told (no
 /// reading, no spread) is absent.
@@ -63,12 +70,12 @@ impl Score {
             r: pearson(pairs),
             snr: mean(pairs, |p| p.snr),
             within2: mean(pairs, |p| f64::from(absolute(p) <= 2.0)),
-            within5: mean(pairs, |p| f64::from(absolute(p) <= 5.0)),
+            within5: mean(pairs, |p| f64::from(p.is_right())),
             se: Errors::of_readings(pairs),
             confident: Confident {
                 coverage: (seconds > 0).then(|| sure.len() as f64 / seconds as f64),
                 mae: mean(&sure, absolute),
-                within5: mean(&sure, |p| f64::from(absolute(p) <= 5.0)),
+                within5: mean(&sure, |p| f64::from(p.is_right())),
             },
         }
     }
@@ -141,9 +148,9 @@ fn rmse(pairs: &[Pair]) -> Option<f64> {
     mean(pairs, square).map(f64::sqrt)
 }
 
-fn mean(pairs: &[Pair], value: impl Fn(&Pair) -> f64) -> Option<f64> {
-    let sum: f64 = pairs.iter().map(value).sum();
-    (!pairs.is_empty()).then(|| sum / pairs.len() as f64)
+fn mean<T>(all: &[T], value: impl Fn(&T) -> f64) -> Option<f64> {
+    let sum: f64 = all.iter().map(value).sum();
+    (!all.is_empty()).then(|| sum / all.len() as f64)
 }
 
 /// Standard deviation (n − 1) over √n.
@@ -169,20 +176,20 @@ pub struct Bin {
     pub n: usize,
     /// Mean of the confidences.
     pub stated: Option<f64>,
-    /// Share of readings within 5 bpm.
+    /// Share of readings within 5 bpm of a pulse that is there.
     pub observed: Option<f64>,
 }
 
-/// Confidence against the share of readings within 5 bpm, in ten bins of 0.1.
-pub fn reliability(pairs: &[Pair]) -> Vec<Bin> {
-    let bin = |p: &Pair| ((10.0 * p.confidence + 1e-9) as usize).min(9);
+/// Stated confidences against the share that was right, in ten bins of 0.1.
+pub fn reliability(stated: &[(f64, bool)]) -> Vec<Bin> {
+    let bin = |confidence: f64| ((10.0 * confidence + 1e-9) as usize).min(9);
     let of = |i: usize| {
-        let inside: Vec<Pair> = pairs.iter().filter(|p| bin(p) == i).copied().collect();
+        let inside: Vec<_> = stated.iter().filter(|(c, _)| bin(*c) == i).copied().collect();
         Bin {
             from: i as f64 / 10.0,
             n: inside.len(),
-            stated: mean(&inside, |p| p.confidence),
-            observed: mean(&inside, |p| f64::from(absolute(p) <= 5.0)),
+            stated: mean(&inside, |(c, _)| *c),
+            observed: mean(&inside, |(_, right)| f64::from(*right)),
         }
     };
     (0..10).map(of).collect()
@@ -252,8 +259,7 @@ mod tests {
 
     #[test]
     fn stated_and_observed_stand_in_bins_of_a_tenth() {
-        let pairs = [pair(61.0, 60.0, 0.95), pair(84.0, 80.0, 1.0), pair(110.0, 100.0, 0.7)];
-        let bins = reliability(&pairs);
+        let bins = reliability(&[(0.95, true), (1.0, true), (0.7, false)]);
         assert_eq!(bins.len(), 10);
         assert_eq!((bins[9].n, bins[9].observed), (2, Some(1.0)));
         near(bins[9].stated, 0.975);

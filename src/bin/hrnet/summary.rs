@@ -49,6 +49,18 @@ impl Outcome {
     pub fn pairs(&self, method: Method, window: f64) -> Vec<Pair> {
         self.moments(method, window).iter().filter_map(Moment::pair).collect()
     }
+
+    /// Confidences of the network's readings, and whether they are right. Where there is no pulse
+    /// none is.
+    fn stated(&self, window: f64) -> Vec<(f64, bool)> {
+        if self.recording.is_negative() {
+            let readings = self.moments(Method::Network, window).iter();
+            let readings = readings.filter_map(|m| m.estimate.reading);
+            return readings.map(|r| (r.confidence, false)).collect();
+        }
+        let pairs = self.pairs(Method::Network, window);
+        pairs.iter().map(|p| (p.confidence, p.is_right())).collect()
+    }
 }
 
 /// The figures of some subjects by one method with one window.
@@ -127,8 +139,8 @@ impl Results {
 
     /// Stated against observed confidence of the network's readings.
     pub fn reliability(&self, window: f64) -> Vec<Bin> {
-        let pairs = self.outcomes.iter().map(|o| o.pairs(Method::Network, window));
-        reliability(&pairs.collect::<Vec<_>>().concat())
+        let stated: Vec<_> = self.outcomes.iter().flat_map(|o| o.stated(window)).collect();
+        reliability(&stated)
     }
 
     /// Everything that is printed, for machines.
