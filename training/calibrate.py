@@ -16,6 +16,7 @@ import sys
 import numpy as np
 
 RIGHT = 5.0  # bpm
+UNPROVEN = 0.75  # as in confidence.rs
 FOLDS = 5
 RIDGE = 1e-3
 
@@ -59,7 +60,9 @@ def fit(x, y):
 
 def state(x, trusted, w, distrusted):
     """The confidence that confidence.rs gives."""
-    return np.where(trusted, 1 / (1 + np.exp(-x @ w)), distrusted)
+    right = 1 / (1 + np.exp(-x @ w))
+    unproven = x[:, 2] < 0  # the logarithm of the odds of the mass
+    return np.where(trusted, np.where(unproven, np.minimum(right, UNPROVEN), right), distrusted)
 
 
 def left_out(x, trusted, y, files):
@@ -87,7 +90,7 @@ def main():
         inside = (p >= low) & (p < high + (high == 1))
         if inside.any():
             print(f"// {low:.1f}..{high:.1f} {inside.sum():13} {p[inside].mean():6.3f} {y[inside].mean():6.3f}")
-    for least in (0.5, 0.9):
+    for least in (0.5, 0.8):
         sure = (p >= least) & trusted
         print(f"// at {least} and above: {sure.mean():.3f} of readings, {y[sure].mean():.3f} right")
     weights = ", ".join(f"{w:.4f}" for w in fit(x[trusted], y[trusted]))

@@ -49,13 +49,18 @@ const WEIGHTS: [f64; 4] = [0.7159, 0.0889, 0.3288, 0.2361];
 /// The share of the distrusted readings that are right, on videos. Likewise.
 const DISTRUSTED: f64 = 0.13;
 
+/// What a reading has at most while a pulse is not more probable than not ([`Features::mass`] below
+/// one half): smooth noise has clean lines for a window.
+const UNPROVEN: f64 = 0.75;
+
 /// Probability, 0..1, that the reading lies within 5 bpm of the truth.
 pub fn confidence(features: &Features) -> f64 {
     if !features.trusted {
         return DISTRUSTED;
     }
     let sum: f64 = WEIGHTS[1..].iter().zip(features.terms()).map(|(w, x)| w * x).sum();
-    1.0 / (1.0 + (-(WEIGHTS[0] + sum)).exp())
+    let right = 1.0 / (1.0 + (-(WEIGHTS[0] + sum)).exp());
+    if features.mass < 0.5 { right.min(UNPROVEN) } else { right }
 }
 
 #[cfg(test)]
@@ -76,6 +81,7 @@ mod tests {
         assert!(confidence(&clean) > 0.95, "{}", confidence(&clean));
         let nothing = Features { snr: -15.0, half_snr: -15.0, mass: 0.001, ..clean };
         assert!(confidence(&nothing) < 0.3, "{}", confidence(&nothing));
+        assert_eq!(confidence(&Features { mass: 0.4, ..clean }), UNPROVEN);
         assert_eq!(confidence(&Features { trusted: false, ..clean }), DISTRUSTED);
     }
 }

@@ -49,7 +49,7 @@ impl Default for Config {
             window: 10.0,
             min_bpm: 40.0,
             max_bpm: 240.0,
-            min_confidence: 0.9,
+            min_confidence: 0.8,
             derivative: true,
         }
     }

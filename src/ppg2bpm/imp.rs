@@ -22,7 +22,7 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 
 const DEFAULT_WINDOW: gst::ClockTime = gst::ClockTime::from_seconds(10);
 const DEFAULT_INTERVAL: gst::ClockTime = gst::ClockTime::SECOND;
-const DEFAULT_MIN_CONFIDENCE: f64 = 0.9;
+const DEFAULT_MIN_CONFIDENCE: f64 = 0.8;
 const DEFAULT_MIN_BPM: f64 = 40.0;
 const DEFAULT_MAX_BPM: f64 = 240.0;
 const DEFAULT_POST_MESSAGES: bool = true;
