@@ -16,13 +16,13 @@ import sys
 import numpy as np
 
 RIGHT = 5.0  # bpm
-UNPROVEN = 0.75  # as in confidence.rs
+UNPROVEN, PROVEN = 0.78, (0.5, 5.4)  # as in confidence.rs
 FOLDS = 5
 RIDGE = 1e-3
 
 
 def load(paths):
-    """Terms as in confidence.rs (with a leading 1), whether trusted, whether right, and the file."""
+    """Terms as in confidence.rs (with a leading 1), whether trusted and proven, whether right, and the file."""
     rows = []
     for path in paths:
         with open(path, newline="", encoding="utf-8") as file:
@@ -33,7 +33,8 @@ def load(paths):
     right = [bool(r["reference"]) and abs(float(r["bpm"]) - float(r["reference"])) <= RIGHT for _, r in rows]
     trusted = [float(row["trusted"]) > 0 for _, row in rows]
     x = np.array([terms(row) for _, row in rows])
-    return x, np.array(trusted), np.array(right, float), np.array([file for file, _ in rows])
+    proven = [float(r["mass"]) >= PROVEN[0] and float(r["evidence"]) >= PROVEN[1] for _, r in rows]
+    return x, np.array(trusted), np.array(proven), np.array(right, float), np.array([file for file, _ in rows])
 
 
 def terms(row):
@@ -58,14 +59,13 @@ def fit(x, y):
     return w
 
 
-def state(x, trusted, w, distrusted):
+def state(x, trusted, proven, w, distrusted):
     """The confidence that confidence.rs gives."""
     right = 1 / (1 + np.exp(-x @ w))
-    unproven = x[:, 2] < 0  # the logarithm of the odds of the mass
-    return np.where(trusted, np.where(unproven, np.minimum(right, UNPROVEN), right), distrusted)
+    return np.where(trusted, np.where(proven, right, np.minimum(right, UNPROVEN)), distrusted)
 
 
-def left_out(x, trusted, y, files):
+def left_out(x, trusted, proven, y, files):
     """Confidence of each reading by constants fitted without its file's fold."""
     names = np.unique(files)
     np.random.default_rng(0).shuffle(names)
@@ -74,15 +74,16 @@ def left_out(x, trusted, y, files):
         test = np.isin(files, names[fold::FOLDS])
         if test.any() and not test.all():
             known = ~test & trusted
-            out[test] = state(x[test], trusted[test], fit(x[known], y[known]), y[~test & ~trusted].mean())
+            w = fit(x[known], y[known])
+            out[test] = state(x[test], trusted[test], proven[test], w, y[~test & ~trusted].mean())
     return out
 
 
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    x, trusted, y, files = load(sys.argv[1:])
-    p = left_out(x, trusted, y, files)
+    x, trusted, proven, y, files = load(sys.argv[1:])
+    p = left_out(x, trusted, proven, y, files)
     print(f"// {len(y)} readings of {len(np.unique(files))} files, {y.mean():.3f} of them right")
     print("// confidence  readings  said  right (files left out)")
     edges = np.linspace(0, 1, 11)

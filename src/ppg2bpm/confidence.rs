@@ -5,8 +5,8 @@
 //! that `hrnet evaluate` and `hrnet signal` write with `--readings`; docs/signal.md says on which
 //! signals they were fitted last.
 
-/// What is known of a reading. The confidence uses `snr`, `half_snr`, `mass` and `trusted`; the
-/// others are there to be looked at and refitted with.
+/// What is known of a reading. The confidence uses all but `jump` and `duration`; these
+/// are there to be looked at and refitted with.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Features {
     /// Log-likelihood of the best pulse over that of noise alone, nats.
@@ -49,9 +49,13 @@ const WEIGHTS: [f64; 4] = [0.7159, 0.0889, 0.3288, 0.2361];
 /// The share of the distrusted readings that are right, on videos. Likewise.
 const DISTRUSTED: f64 = 0.13;
 
-/// What a reading has at most while a pulse is not more probable than not ([`Features::mass`] below
-/// one half): smooth noise has clean lines for a window.
-const UNPROVEN: f64 = 0.75;
+/// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines
+/// for a window.
+const UNPROVEN: f64 = 0.78;
+/// Proven is what is more probable than not ([`Features::mass`]), and by the window itself what
+/// comes about by chance once in a thousand times (nats of [`Features::evidence`], half of the
+/// chi-squared quantile of one degree of freedom).
+const PROVEN: (f64, f64) = (0.5, 5.4);
 
 /// Probability, 0..1, that the reading lies within 5 bpm of the truth.
 pub fn confidence(features: &Features) -> f64 {
@@ -60,7 +64,8 @@ pub fn confidence(features: &Features) -> f64 {
     }
     let sum: f64 = WEIGHTS[1..].iter().zip(features.terms()).map(|(w, x)| w * x).sum();
     let right = 1.0 / (1.0 + (-(WEIGHTS[0] + sum)).exp());
-    if features.mass < 0.5 { right.min(UNPROVEN) } else { right }
+    let proven = features.mass >= PROVEN.0 && features.evidence >= PROVEN.1;
+    if proven { right } else { right.min(UNPROVEN) }
 }
 
 #[cfg(test)]
@@ -82,6 +87,7 @@ mod tests {
         let nothing = Features { snr: -15.0, half_snr: -15.0, mass: 0.001, ..clean };
         assert!(confidence(&nothing) < 0.3, "{}", confidence(&nothing));
         assert_eq!(confidence(&Features { mass: 0.4, ..clean }), UNPROVEN);
+        assert_eq!(confidence(&Features { evidence: 4.0, ..clean }), UNPROVEN);
         assert_eq!(confidence(&Features { trusted: false, ..clean }), DISTRUSTED);
     }
 }
