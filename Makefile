@@ -40,6 +40,7 @@ test: setup-tests
 	G_DEBUG=fatal_warnings $(CARGO) test --locked
 	$(MAKE) test-analytics
 	$(MAKE) test-tensorrt
+	$(MAKE) test-gpu
 
 # The feature v1_24, and the elements that use it, where the system's GStreamer is new enough.
 test-analytics: setup

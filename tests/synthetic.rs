@@ -21,11 +21,11 @@ fn prepare(out: &Path, options: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Timestamps of all frames of a file, ns.
-fn times(file: &Path) -> Vec<u64> {
+/// Timestamps of all frames of a file, ns, and the format that they are decoded to.
+fn frames(file: &Path) -> (Vec<u64>, String) {
     gst::init().unwrap();
     let launch = format!(
-        "filesrc location={} ! decodebin ! videoconvert ! video/x-raw,format=RGB,width=640,\
+        "filesrc location={} ! decodebin ! queue name=decoded ! videoconvert ! video/x-raw,format=RGB,width=640,\
          height=480 ! appsink name=sink sync=false",
         file.display()
     );
@@ -34,8 +34,11 @@ fn times(file: &Path) -> Vec<u64> {
     pipeline.set_state(gst::State::Playing).unwrap();
     let frames = std::iter::from_fn(|| sink.pull_sample().ok());
     let times = frames.map(|s| s.buffer().unwrap().pts().unwrap().nseconds()).collect();
+    let decoded = pipeline.by_name("decoded").unwrap().static_pad("sink").unwrap();
+    let caps = decoded.current_caps().unwrap();
+    let format = caps.structure(0).unwrap().get("format").unwrap();
     pipeline.set_state(gst::State::Null).unwrap();
-    times
+    (times, format)
 }
 
 #[test]
@@ -49,8 +52,11 @@ fn every_clip_is_a_whole_video_with_its_truth() {
         let clip = out.join(format!("val-{seed}"));
         let attributes = std::fs::read_to_string(clip.join("attributes.json")).unwrap();
         let attributes: serde_json::Value = serde_json::from_str(&attributes).unwrap();
-        codecs.insert(attributes["codec"].as_str().unwrap().to_owned());
-        let times = times(&clip.join("video.mkv"));
+        let codec = attributes["codec"].as_str().unwrap().to_owned();
+        let (times, format) = frames(&clip.join("video.mkv"));
+        // As cameras have it; JPEG's 4:2:2 is decoded to that, too, other than RGB or 4:4:4.
+        assert_eq!(format, "I420", "{attributes}");
+        codecs.insert(codec);
         let fps = attributes["fps"].as_f64().unwrap();
         assert_eq!(times.len(), 1 + (2.0 * fps).round() as usize, "{attributes}");
         assert!(times[0] < 1_000_000_000 && times.is_sorted_by(|a, b| a < b), "{attributes}");

@@ -23,9 +23,9 @@ const SHIFT: f64 = 2.0;
 /// then to find its course.
 const COARSE: [f64; 2] = [0.5, 0.25];
 const FINE: [f64; 2] = [0.25, 0.125];
-/// Gain in log-likelihood that a slope must bring (nats): once in a thousand by chance, at one
-/// degree of freedom (half of the chi-squared quantile, 10.8, is 5.4).
-const SIGNIFICANT: f64 = 5.4;
+/// Gain in log-likelihood (nats) that comes about once in a thousand by chance, at one degree of
+/// freedom (half of the chi-squared quantile, 10.8, is 5.4).
+pub const SIGNIFICANT: f64 = 5.4;
 /// Share of the energy around the rate that the climb must explain: the natural variation of a
 /// resting heart bends within a window and leaves more.
 const EXPLAINED: f64 = 0.97;

@@ -5,6 +5,8 @@
 //! that `hrnet evaluate` and `hrnet signal` write with `--readings`; docs/signal.md says on which
 //! signals they were fitted last.
 
+use super::chirp::SIGNIFICANT;
+
 /// What is known of a reading. The confidence uses all but `jump` and `duration`; these
 /// are there to be looked at and refitted with.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -52,10 +54,9 @@ const DISTRUSTED: f64 = 0.13;
 /// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines
 /// for a window.
 const UNPROVEN: f64 = 0.78;
-/// Proven is what is more probable than not ([`Features::mass`]), and by the window itself what
-/// comes about by chance once in a thousand times (nats of [`Features::evidence`], half of the
-/// chi-squared quantile of one degree of freedom).
-const PROVEN: (f64, f64) = (0.5, 5.4);
+/// Proven is what is more probable than not ([`Features::mass`]) and what the window itself has
+/// significant [`Features::evidence`] for.
+const PROBABLE: f64 = 0.5;
 
 /// Probability, 0..1, that the reading lies within 5 bpm of the truth.
 pub fn confidence(features: &Features) -> f64 {
@@ -64,7 +65,7 @@ pub fn confidence(features: &Features) -> f64 {
     }
     let sum: f64 = WEIGHTS[1..].iter().zip(features.terms()).map(|(w, x)| w * x).sum();
     let right = 1.0 / (1.0 + (-(WEIGHTS[0] + sum)).exp());
-    let proven = features.mass >= PROVEN.0 && features.evidence >= PROVEN.1;
+    let proven = features.mass >= PROBABLE && features.evidence >= SIGNIFICANT;
     if proven { right } else { right.min(UNPROVEN) }
 }
 

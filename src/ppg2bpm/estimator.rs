@@ -29,6 +29,10 @@ const PEAK_SEARCH: f64 = 3.0 / 60.0;
 /// A wave below this share of the samples' running sum is rounding.
 const ROUNDING: f64 = 1e-9;
 
+/// Confidence from which on a reading is ok unless the user says otherwise: above what is not proven,
+/// see [`confidence`].
+pub const MIN_CONFIDENCE: f64 = 0.8;
+
 /// What the user may set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
@@ -49,7 +53,7 @@ impl Default for Config {
             window: 10.0,
             min_bpm: 40.0,
             max_bpm: 240.0,
-            min_confidence: 0.8,
+            min_confidence: MIN_CONFIDENCE,
             derivative: true,
         }
     }

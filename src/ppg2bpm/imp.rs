@@ -10,7 +10,7 @@ use gst_base::subclass::prelude::*;
 
 #[cfg(feature = "v1_24")]
 use super::analytics;
-use super::estimator::{Config, Estimate};
+use super::estimator::{Config, Estimate, MIN_CONFIDENCE};
 use super::faces::{Faces, Seen};
 use super::regions;
 use super::timeline::{Cadence, Moment, Timeline};
@@ -22,7 +22,6 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 
 const DEFAULT_WINDOW: gst::ClockTime = gst::ClockTime::from_seconds(10);
 const DEFAULT_INTERVAL: gst::ClockTime = gst::ClockTime::SECOND;
-const DEFAULT_MIN_CONFIDENCE: f64 = 0.8;
 const DEFAULT_MIN_BPM: f64 = 40.0;
 const DEFAULT_MAX_BPM: f64 = 240.0;
 const DEFAULT_POST_MESSAGES: bool = true;
@@ -45,7 +44,7 @@ impl Default for Settings {
         Settings {
             window: DEFAULT_WINDOW,
             interval: DEFAULT_INTERVAL,
-            min_confidence: DEFAULT_MIN_CONFIDENCE,
+            min_confidence: MIN_CONFIDENCE,
             min_bpm: DEFAULT_MIN_BPM,
             max_bpm: DEFAULT_MAX_BPM,
             post_messages: DEFAULT_POST_MESSAGES,
@@ -287,7 +286,7 @@ impl ObjectImpl for Ppg2Bpm {
                     .blurb("Confidence from which on a reading is given at status ok")
                     .minimum(0.0)
                     .maximum(1.0)
-                    .default_value(DEFAULT_MIN_CONFIDENCE)
+                    .default_value(MIN_CONFIDENCE)
                     .mutable_playing()
                     .build(),
                 glib::ParamSpecDouble::builder("min-bpm")

@@ -75,7 +75,7 @@ impl Compression {
 /// pixels: as many as it has where the rest is as busy, nearly all where the rest rests.
 pub fn random_pixels(rng: &mut fastrand::Rng, part: usize) -> usize {
     let whole = part.max(640 * 480);
-    log_uniform(rng, part as f64, whole as f64 + 1.0) as usize
+    log_uniform(rng, part as f64, whole as f64).round() as usize
 }
 
 #[cfg(test)]
@@ -91,5 +91,19 @@ mod tests {
         let c = Compression { bits_per_pixel: 500_000.0 / (640.0 * 480.0 * 30.0), ..drawn[0] };
         assert_eq!((c.kbit_s(640 * 480, 30.0), c.kbit_s(640 * 480, 15.0)), (500, 354));
         assert_eq!(c.kbit_s(64, 30.0), 20);
+    }
+
+    #[test]
+    fn learning_sees_more_h264_and_all_shares_of_a_pictures_bits() {
+        let mut rng = fastrand::Rng::with_seed(2);
+        let drawn: Vec<_> =
+            (0..2000).filter_map(|_| Compression::random(&mut rng, Set::Training)).collect();
+        let h264 = drawn.iter().filter(|c| c.codec == Codec::H264).count();
+        assert!((1440..1560).contains(&drawn.len()), "{}", drawn.len());
+        assert!((820..940).contains(&h264), "{h264}");
+        let pixels: Vec<_> = (0..1000).map(|_| random_pixels(&mut rng, 10_000)).collect();
+        let (least, most) = (*pixels.iter().min().unwrap(), *pixels.iter().max().unwrap());
+        assert!((10_000..11_000).contains(&least) && (290_000..=307_200).contains(&most));
+        assert_eq!(random_pixels(&mut rng, 400_000), 400_000);
     }
 }

@@ -93,8 +93,8 @@ fn encoder(c: &Compression, kbit_s: u32) -> String {
              keyframe-max-dist={gop}"
         ),
         Codec::Vp9 => format!(
-            "vp9enc deadline=1 cpu-used=8 threads=1 lag-in-frames=0 end-usage=cbr target-bitrate={bit_s} \
-             keyframe-max-dist={gop}"
+            "vp9enc deadline=1 cpu-used=8 threads=1 lag-in-frames=0 end-usage=cbr \
+             target-bitrate={bit_s} keyframe-max-dist={gop}"
         ),
         Codec::Mjpeg => format!("jpegenc quality={quality}"),
     }
