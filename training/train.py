@@ -25,6 +25,15 @@ KEYS = ["seed", "epochs", "batch_clips", "stretch", "loss", "learning_rate", "we
         "bf16", "threads"]
 
 
+def fast_bf16(device: str) -> bool:
+    """Whether the device multiplies bfloat16 itself. Emulated it takes several times as long as FP32."""
+    if device == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    cpu = torch.backends.cpu.get_cpu_capability()
+    return cpu.startswith("AVX512") and any(getattr(torch.cpu, f"_is_{unit}_supported", lambda: False)()
+                                            for unit in ("avx512_bf16", "amx_tile"))
+
+
 class Training:
     """Network, optimiser, schedule and log of one run; saved and resumed at the end of epochs."""
 
@@ -61,6 +70,11 @@ class Training:
             if len(clip.label) < stretch:
                 raise ValueError(f"{clip.name}: {len(clip.label)} frames are less than stretch = {stretch}")
 
+    @property
+    def bf16(self) -> bool:
+        """Whether to compute in bfloat16: if asked to, where that is not emulated."""
+        return self.config["bf16"] and fast_bf16(self.device)
+
     def freeze(self, beginnings: list[str]) -> None:
         """Keeps the weights whose names begin so; a beginning of none is an error."""
         names = [name for name, _ in self.model.named_parameters()]
@@ -81,7 +95,7 @@ class Training:
     def step(self, batch) -> dict[str, float]:
         """One optimiser step; returns the loss and its parts."""
         batch = batch.to(self.device)
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.config["bf16"]):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
             prediction = self.model(batch.motion, batch.appearance)
         prediction = prediction.view(batch.label.shape)
         loss, parts = pulse_loss(prediction, batch.label, batch.interval, self.config)
