@@ -70,6 +70,16 @@ fn a_lamp_that_pulses_is_no_pulse() {
 }
 
 #[test]
+fn a_pulse_is_read_beside_a_lamp_that_is_stronger() {
+    let run = play(&format!("pulsetestsrc bpm=130 light=beat num-buffers=900 ! {ELEMENTS}"));
+    let late: Vec<_> =
+        run.frames.iter().filter(|f| f.time >= 15.0).flat_map(|f| &f.faces).collect();
+    let read: Vec<f64> = late.iter().filter_map(|f| f.bpm).collect();
+    assert!(late.len() == 450 && read.len() > 400, "{} of {}", read.len(), late.len());
+    assert!(read.iter().all(|bpm| (bpm - 130.0).abs() < 2.0), "{read:?}");
+}
+
+#[test]
 fn what_is_no_face_gives_no_reading() {
     for picture in ["wall", "noise"] {
         let source = format!("pulsetestsrc picture={picture} num-buffers=1800");

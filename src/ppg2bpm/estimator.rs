@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use super::chirp;
 use super::confidence::{Features, confidence};
 use super::faces::Seen;
-use super::filter::{BandPass, detrend};
+use super::filter::BandPass;
 use super::folded::is_folded;
 use super::light::Light;
 use super::likelihood::Likelihood;
 use super::resample::{Integral, RATE, Sample};
-use super::spectrum::Spectrum;
 use super::tracker::Tracker;
+use super::wave::Wave;
 use crate::meta::{Reason, Reasons, Status};
 
 const NSECOND: f64 = 1e-9;
@@ -24,10 +24,6 @@ const LONGEST_GAP: f64 = 1.0;
 const FRAMES_PER_BEAT: f64 = 2.2;
 /// A reason of the frames is told when it held for this share of the window.
 const REASON_SHARE: f64 = 1.0 / 3.0;
-/// Half the width in Hz (3 bpm) of the search for the spectrum's peak around the tracked rate.
-const PEAK_SEARCH: f64 = 3.0 / 60.0;
-/// A wave below this share of the samples' running sum is rounding.
-const ROUNDING: f64 = 1e-9;
 
 /// Confidence from which on a reading is ok unless the user says otherwise: above what is not proven,
 /// see [`confidence`].
@@ -70,7 +66,7 @@ pub struct Reading {
     pub confidence: f64,
     /// What the confidence comes from.
     pub features: Features,
-    /// The light around the face pulses at that rate, too: it may be the light's.
+    /// The light around the face pulses: at that rate, or at another, which may hide the pulse.
     pub lit: bool,
 }
 
@@ -206,11 +202,11 @@ impl Estimator {
             estimate.reasons.insert(Reason::LowFramerate);
         }
         estimate.reading = self.read(frame_rate);
-        if estimate.reading.is_some_and(|r| r.lit) {
-            estimate.reasons.insert(Reason::Light);
-        }
         let min = self.config.min_confidence;
         let sure = estimate.reading.is_some_and(|r| r.features.trusted && r.confidence >= min);
+        if !sure && estimate.reading.is_some_and(|r| r.lit) {
+            estimate.reasons.insert(Reason::Light);
+        }
         estimate.status = self.status(sure && !low_rate, span, &mut estimate.reasons);
         estimate
     }
@@ -231,38 +227,43 @@ impl Estimator {
     }
 
     fn read(&mut self, frame_rate: f64) -> Option<Reading> {
-        let wave = Wave::new(&self.integral, &self.config, &self.filter)?;
-        let likelihood = Likelihood::new(&wave.derivative, self.tracker.rates(), frame_rate);
+        let (end, span) = (self.integral.end()?, self.integral.span().min(self.config.window));
+        let lamps = self.light.lamps(end, span);
+        let wave = Wave::new(&self.integral, &self.config, &self.filter, &lamps)?;
+        let rates = self.tracker.rates();
+        let likelihood = Likelihood::new(&wave.derivative, rates, frame_rate, &lamps);
         let duration = wave.spectrum.duration();
-        let end = self.integral.end()?;
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
         let tracked = self.tracker.update(&likelihood, duration, elapsed);
         let peak = wave.peak(tracked.rate);
         // A pulse has its peak in every window; the skirts of a drift have one now and then.
         let stands = peak.is_some_and(|f| !is_folded(&wave.derivative, f, frame_rate));
-        let trusted = !std::mem::replace(&mut self.without_peak, !stands) && stands;
+        let stood = !std::mem::replace(&mut self.without_peak, !stands);
         let rate = peak.unwrap_or(tracked.rate);
-        let lit = self.light.pulses(rate, end, duration);
-        let best = likelihood.rates.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let lit = self.light.pulses(rate, end, duration) || wave.shares(rate, &lamps);
         let features = Features {
-            evidence: best - likelihood.noise,
+            evidence: likelihood.evidence(),
             snr: wave.spectrum.snr(rate),
             half_snr: wave.half_snr(rate),
             mass: tracked.mass,
             jump: self.last.map_or(0.0, |(_, last)| (rate - last).abs() * 60.0),
             duration,
-            trusted: trusted && !lit,
+            trusted: stands && stood && !lit,
         };
         self.last = Some((end, rate));
         let ahead = self.climbs.agreed(end, chirp::ahead(&wave.filtered, rate));
-        let bpm = 60.0 * (rate + chirp::made_good(ahead));
-        Some(Reading {
-            bpm: bpm.clamp(self.config.min_bpm, self.config.max_bpm),
+        Some(self.reading(rate + chirp::made_good(ahead), features, lit || !lamps.is_empty()))
+    }
+
+    /// What is told of a rate of so many Hz.
+    fn reading(&self, rate: f64, features: Features, lit: bool) -> Reading {
+        Reading {
+            bpm: (60.0 * rate).clamp(self.config.min_bpm, self.config.max_bpm),
             snr: features.snr,
             confidence: confidence(&features),
             features,
             lit,
-        })
+        }
     }
 }
 
@@ -291,48 +292,6 @@ impl Climbs {
     }
 }
 
-/// The wave of one window, filtered, and its spectra.
-struct Wave {
-    filtered: Vec<f64>,
-    spectrum: Spectrum,
-    /// Of the wave's rate of change, unfiltered.
-    derivative: Spectrum,
-}
-
-impl Wave {
-    /// `None` where the samples hold nothing but rounding.
-    fn new(integral: &Integral, config: &Config, filter: &BandPass) -> Option<Wave> {
-        let mut wave = integral.wave(config.window, config.derivative);
-        let scale = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-        detrend(&mut wave);
-        let size = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-        if wave.len() < 3 || !size.is_finite() || size <= ROUNDING * scale {
-            return None;
-        }
-        let mut slope: Vec<f64> = wave.windows(2).map(|w| (w[1] - w[0]) * RATE).collect();
-        detrend(&mut slope);
-        filter.run(&mut wave);
-        Some(Wave {
-            spectrum: Spectrum::new(&wave),
-            derivative: Spectrum::new(&slope),
-            filtered: wave,
-        })
-    }
-
-    /// The peak near `rate`, both in Hz. The band-pass makes a peak of any slope across its edge:
-    /// one that the unfiltered spectrum does not have, too, is none.
-    fn peak(&self, rate: f64) -> Option<f64> {
-        let (low, high) = (rate - PEAK_SEARCH, rate + PEAK_SEARCH);
-        self.derivative.peak(low, high).and(self.spectrum.peak(low, high))
-    }
-
-    /// The lower of the signal-to-noise ratios of the two halves.
-    fn half_snr(&self, rate: f64) -> f64 {
-        let (a, b) = self.filtered.split_at(self.filtered.len() / 2);
-        Spectrum::new(a).snr(rate).min(Spectrum::new(b).snr(rate))
-    }
-}
-
 /// The rate of a stretch of wave by itself, without continuity, in beats per minute: the peak of
 /// the integrated, band-passed, windowed spectrum. It is what a label's wave is read with.
 /// `None` where there is no peak.
@@ -340,7 +299,7 @@ pub fn reference_bpm(samples: &[Sample], config: &Config) -> Option<f64> {
     let mut integral = Integral::default();
     samples.iter().for_each(|s| integral.push(*s));
     let (low, high) = (config.min_bpm / 60.0, config.max_bpm / 60.0);
-    let wave = Wave::new(&integral, config, &BandPass::new(low, high, RATE))?;
+    let wave = Wave::new(&integral, config, &BandPass::new(low, high, RATE), &[])?;
     wave.spectrum.peak(low, high).map(|f| f * 60.0)
 }
 

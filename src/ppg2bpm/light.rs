@@ -6,9 +6,11 @@
 
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
+use std::ops::RangeInclusive;
 
 use rustfft::num_complex::Complex;
 
+use super::likelihood::{HIGH, LOW};
 use super::resample::MIN_SPACING;
 use crate::meta::LightChange;
 
@@ -19,7 +21,9 @@ const SHARE: f64 = 0.3;
 const STANDS_OUT: f64 = 3.0;
 /// Distances in units of one over the duration at which there is nothing left of a line under a
 /// Hann window.
-const BESIDE: std::ops::RangeInclusive<i32> = 2..=5;
+const BESIDE: RangeInclusive<i32> = 2..=5;
+/// Spacing of the rates at which lines are looked for, in the same units.
+const SCAN: f64 = 0.25;
 
 /// The changes of light of a window's pairs of frames.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +62,23 @@ impl Light {
             && self.stands_out(rate, start, end)
     }
 
+    /// The rates in Hz at which the light pulses in the `duration` seconds up to `end`, of those over
+    /// which pulses are compared.
+    pub fn lamps(&self, end: f64, duration: f64) -> Vec<f64> {
+        let step = SCAN / duration;
+        let steps = ((HIGH - LOW) / step) as usize + 1;
+        let lines = self.scan(LOW, step, steps, end - duration..=end);
+        let power: Vec<f64> = lines.iter().map(|[_, around]| around.norm_sqr()).collect();
+        let peak = |i: &usize| {
+            power[i.saturating_sub(1)..=(i + 1).min(steps - 1)].iter().all(|p| *p <= power[*i])
+        };
+        (0..steps)
+            .filter(peak)
+            .map(|i| LOW + step * i as f64)
+            .filter(|f| self.pulses(*f, end, duration))
+            .collect()
+    }
+
     /// Whether the line around the face is well above what is beside it.
     fn stands_out(&self, rate: f64, from: f64, to: f64) -> bool {
         let power = |f: f64| self.lines(f, from, to)[1].norm_sqr();
@@ -67,16 +88,30 @@ impl Light {
     }
 
     /// The lines at `rate` Hz of the rates of change since `from` seconds: of the face, and of what
-    /// is around it. The sum of all changes under a Hann window, each turned by its time, needs no
-    /// even grid.
+    /// is around it.
     fn lines(&self, rate: f64, from: f64, to: f64) -> [Complex<f64>; 2] {
-        let mut lines = [Complex::default(); 2];
-        let within = self.changes.iter().filter(|(t, _)| (from..=to).contains(t));
-        for (time, change) in within {
-            let hann = 1.0 - (TAU * (time - from) / (to - from)).cos();
-            let turned = Complex::from_polar(hann, -TAU * rate * time);
-            lines[0] += turned * f64::from(change.face);
-            lines[1] += turned * f64::from(change.around);
+        self.scan(rate, 0.0, 1, from..=to)[0]
+    }
+
+    /// The lines at so many rates, the first and then one every `step` Hz. The sum of all changes
+    /// under a Hann window, each turned by its time, needs no even grid.
+    fn scan(
+        &self,
+        first: f64,
+        step: f64,
+        rates: usize,
+        of: RangeInclusive<f64>,
+    ) -> Vec<[Complex<f64>; 2]> {
+        let mut lines = vec![[Complex::default(); 2]; rates];
+        for (time, change) in self.changes.iter().filter(|(t, _)| of.contains(t)) {
+            let hann = 1.0 - (TAU * (time - of.start()) / (of.end() - of.start())).cos();
+            let mut turned = Complex::from_polar(hann, -TAU * first * time);
+            let turn = Complex::cis(-TAU * step * time);
+            for [face, around] in &mut lines {
+                *face += turned * f64::from(change.face);
+                *around += turned * f64::from(change.around);
+                turned *= turn;
+            }
         }
         lines
     }
@@ -108,8 +143,13 @@ mod tests {
             let lamp = light(wave(0.01, hz), wave(0.006, hz));
             assert!(lamp.pulses(hz, 11.0, 10.0), "{hz}");
             assert!(!lamp.pulses(hz + 0.4, 11.0, 10.0), "{hz}");
+            let lamps = lamp.lamps(11.0, 10.0);
+            // And, where it is in the band, the second harmonic that the logarithm makes.
+            assert!((1..=2).contains(&lamps.len()), "{hz}: {lamps:?}");
+            assert!((lamps[0] - hz).abs() < 0.02, "{hz}: {lamps:?}");
             let pulse = light(wave(0.005, hz), |_| 1.0);
             assert!(!pulse.pulses(hz, 11.0, 10.0), "{hz}");
+            assert!(pulse.lamps(11.0, 10.0).is_empty(), "{hz}");
         }
         assert_eq!(light(wave(0.01, 1.0), wave(0.01, 1.0)).changes.len(), 300);
     }

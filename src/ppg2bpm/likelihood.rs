@@ -10,6 +10,9 @@
 //! The unknown colour is what makes a slow wander of the integrated wave (the integral of white
 //! noise has f^−2) cheap to explain as noise and dear to explain as a pulse; the bound on the
 //! harmonic is what keeps half the true rate from explaining all that the true rate explains.
+//!
+//! Where the light is known to have a line (light.rs) the spectrum tells nothing of the pulse: those
+//! bins are left out, of both models.
 
 use super::spectrum::{BIN, Spectrum};
 
@@ -18,8 +21,8 @@ use super::spectrum::{BIN, Spectrum};
 const COLOURS: [f64; 8] = [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.0];
 /// Band in Hz over which the model is compared. Below it breathing and posture rule. Above it a
 /// 15 Hz camera has nothing left.
-const LOW: f64 = 0.5;
-const HIGH: f64 = 6.0;
+pub(super) const LOW: f64 = 0.5;
+pub(super) const HIGH: f64 = 6.0;
 /// The band ends at this share of the frame rate at the latest.
 const OF_FRAME_RATE: f64 = 0.4;
 /// Most power that a harmonic of the pulse wave may have beside the fundamental: half its
@@ -30,6 +33,9 @@ const HARMONICS: usize = 3;
 /// Half the width of a line in units of one over the duration; a Hann window's main lobe falls to
 /// a tenth of its height there.
 const HALF_WIDTH: f64 = 1.5;
+/// How far on either side of a lamp's line nothing else is to be seen, in the same units: where that
+/// lobe ends.
+const HIDES: f64 = 2.0;
 /// Independent bins per unit of one over the duration, under a Hann window: one over its
 /// equivalent noise bandwidth.
 const INDEPENDENT: f64 = 2.0 / 3.0;
@@ -53,16 +59,21 @@ pub struct Likelihood {
 
 impl Likelihood {
     /// Compares `rates` (Hz) on the spectrum of the wave's rate of change, taken at `frame_rate`
-    /// frames a second.
-    pub fn new(derivative: &Spectrum, rates: &[f64], frame_rate: f64) -> Likelihood {
+    /// frames a second, without what the lines of `lamps` (Hz) hide.
+    pub fn new(derivative: &Spectrum, rates: &[f64], frame_rate: f64, lamps: &[f64]) -> Likelihood {
         let high = HIGH.min(OF_FRAME_RATE * frame_rate).max(2.0 * LOW);
         let bins = derivative.bins(LOW, high);
-        let power = &derivative.power()[bins.clone()];
-        let mean = power.iter().sum::<f64>() / power.len() as f64;
+        let hides = HIDES / derivative.duration();
+        let lit = |i: &usize| lamps.iter().any(|lamp| (*i as f64 * BIN - lamp).abs() <= hides);
+        let power: Vec<Option<f64>> =
+            bins.clone().map(|i| (!lit(&i)).then(|| derivative.power()[i])).collect();
+        if power.iter().all(Option::is_none) {
+            return Likelihood { rates: vec![-FITTED; rates.len()], noise: 0.0 };
+        }
         let mut rates_by_colour = Vec::with_capacity(COLOURS.len());
         let mut noise_by_colour = Vec::with_capacity(COLOURS.len());
         for colour in COLOURS {
-            let band = Band::new(power, bins.start, mean, colour, derivative.duration());
+            let band = Band::new(&power, bins.start, colour, derivative.duration());
             noise_by_colour.push(band.noise());
             rates_by_colour.push(rates.iter().map(|f| band.pulse(*f)).collect::<Vec<_>>());
         }
@@ -71,6 +82,11 @@ impl Likelihood {
             rates: (0..rates.len()).map(at).collect(),
             noise: log_mean_exp(noise_by_colour.iter().copied()),
         }
+    }
+
+    /// By how many nats the best pulse explains more than noise alone.
+    pub fn evidence(&self) -> f64 {
+        self.rates.iter().copied().fold(f64::NEG_INFINITY, f64::max) - self.noise
     }
 }
 
@@ -82,8 +98,8 @@ fn log_mean_exp(x: impl Iterator<Item = f64> + Clone) -> f64 {
 
 /// The band's power, whitened for one colour of noise.
 struct Band {
-    /// Sums of the whitened power up to each bin.
-    sums: Vec<f64>,
+    /// Number and whitened power of the bins that count, summed up to each bin.
+    sums: Vec<(usize, f64)>,
     first: usize,
     colour: f64,
     /// Independent bins in one bin of the spectrum.
@@ -92,38 +108,44 @@ struct Band {
 }
 
 impl Band {
-    fn new(power: &[f64], first: usize, mean: f64, colour: f64, duration: f64) -> Band {
+    /// `power` of the bins from `first` on; those without do not count.
+    fn new(power: &[Option<f64>], first: usize, colour: f64, duration: f64) -> Band {
         let log_f = |i: usize| ((first + i) as f64 * BIN).ln();
+        let known = || power.iter().enumerate().filter_map(|(i, p)| p.map(|p| (i, p)));
+        let count = known().count() as f64;
+        let mean = known().map(|(_, p)| p).sum::<f64>() / count;
         // The whitening must not change the mean logarithm, or colours could not be compared.
-        let log_mean = (0..power.len()).map(log_f).sum::<f64>() / power.len() as f64;
+        let log_mean = known().map(|(i, _)| log_f(i)).sum::<f64>() / count;
+        let white = |i, p| (p / mean + FLOOR) * (colour * (log_f(i) - log_mean)).exp();
         let mut sums = Vec::with_capacity(power.len() + 1);
-        let mut sum = 0.0;
-        sums.push(sum);
+        let (mut bins, mut sum) = (0, 0.0);
+        sums.push((bins, sum));
         for (i, p) in power.iter().enumerate() {
-            sum += (p / mean + FLOOR) * (colour * (log_f(i) - log_mean)).exp();
-            sums.push(sum);
+            if let Some(p) = p {
+                (bins, sum) = (bins + 1, sum + white(i, p));
+            }
+            sums.push((bins, sum));
         }
         let density = duration * BIN * INDEPENDENT;
         Band { sums, first, colour, density, half_width: HALF_WIDTH / duration }
     }
 
-    fn len(&self) -> usize {
-        self.sums.len() - 1
-    }
-
     /// Independent bins and mean power of the line around `f` Hz.
     fn line(&self, f: f64) -> (f64, f64) {
-        let bin = |f: f64| ((f / BIN).ceil() as usize).clamp(self.first, self.first + self.len());
-        let (low, end) = (bin(f - self.half_width), bin(f + self.half_width));
-        if low == end {
+        let end = self.first + self.sums.len() - 1;
+        let bin = |f: f64| ((f / BIN).ceil() as usize).clamp(self.first, end) - self.first;
+        let (low, high) = (bin(f - self.half_width), bin(f + self.half_width));
+        let (bins, sum) =
+            (self.sums[high].0 - self.sums[low].0, self.sums[high].1 - self.sums[low].1);
+        if bins == 0 {
             return (0.0, 0.0);
         }
-        let sum = self.sums[end - self.first] - self.sums[low - self.first];
-        ((end - low) as f64 * self.density, sum / (end - low) as f64)
+        (bins as f64 * self.density, sum / bins as f64)
     }
 
     fn total(&self) -> (f64, f64) {
-        (self.len() as f64 * self.density, self.sums[self.len()] * self.density)
+        let (bins, sum) = self.sums[self.sums.len() - 1];
+        (bins as f64 * self.density, sum * self.density)
     }
 
     fn noise(&self) -> f64 {
@@ -161,10 +183,14 @@ mod tests {
     use std::f64::consts::TAU;
 
     fn best(x: &[f64]) -> (f64, f64) {
+        best_under(x, &[])
+    }
+
+    fn best_under(x: &[f64], lamps: &[f64]) -> (f64, f64) {
         let rates: Vec<f64> = (80..=480).map(|b| b as f64 / 120.0).collect();
-        let l = Likelihood::new(&Spectrum::new(x), &rates, 30.0);
+        let l = Likelihood::new(&Spectrum::new(x), &rates, 30.0, lamps);
         let i = (0..rates.len()).max_by(|a, b| l.rates[*a].total_cmp(&l.rates[*b])).unwrap();
-        (rates[i] * 60.0, l.rates[i] - l.noise)
+        (rates[i] * 60.0, l.evidence())
     }
 
     /// Derivative of a pulse with a harmonic of `second` of the fundamental's amplitude.
@@ -187,6 +213,23 @@ mod tests {
                 assert!(evidence > 10.0, "{bpm} {second}: {evidence}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_lamp_hides_does_not_count() {
+        let (pulse, lamp) = (pulse(70.0, 0.2, 1.0), pulse(150.0, 0.0, 0.0));
+        let both: Vec<f64> = pulse.iter().zip(&lamp).map(|(p, l)| p + 3.0 * l).collect();
+        let (found, _) = best(&both);
+        assert!((found - 150.0).abs() < 4.0, "{found}");
+        let (found, evidence) = best_under(&both, &[2.5]);
+        assert!((found - 70.0).abs() < 4.0 && evidence > 10.0, "{found} {evidence}");
+        // Nothing but the lamp.
+        let (_, evidence) = best_under(&super::tests::pulse(150.0, 0.0, 20.0), &[2.5]);
+        assert!(evidence < 6.0, "{evidence}");
+        // Nor where it hides everything.
+        let (_, evidence) =
+            best_under(&both, &(0..60).map(|i| f64::from(i) / 10.0).collect::<Vec<_>>());
+        assert!(evidence.is_finite() && evidence <= 0.0, "{evidence}");
     }
 
     #[test]

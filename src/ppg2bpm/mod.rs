@@ -22,6 +22,7 @@ pub mod resample;
 pub mod spectrum;
 mod timeline;
 pub mod tracker;
+mod wave;
 
 use gst::glib;
 use gst::prelude::*;

@@ -67,6 +67,11 @@ impl Spectrum {
         low.min(end)..end
     }
 
+    /// Power in the bin of `f` Hz.
+    pub fn at(&self, f: f64) -> f64 {
+        self.power[((f / BIN).round().max(0.0) as usize).min(self.power.len() - 1)]
+    }
+
     /// Power per bin.
     pub fn power(&self) -> &[f64] {
         &self.power
