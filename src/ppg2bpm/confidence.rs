@@ -49,7 +49,7 @@ impl Features {
 /// Constant, then one weight a term. Written by training/calibrate.py.
 const WEIGHTS: [f64; 4] = [0.7159, 0.0889, 0.3288, 0.2361];
 /// The share of the distrusted readings that are right, on videos. Likewise.
-const DISTRUSTED: f64 = 0.13;
+const DISTRUSTED: f64 = 0.2;
 
 /// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines
 /// for a window.
