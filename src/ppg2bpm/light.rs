@@ -52,10 +52,7 @@ impl Light {
     /// `duration` seconds up to `end` and in either half of them.
     pub fn pulses(&self, rate: f64, end: f64, duration: f64) -> bool {
         let (start, middle) = (end - duration, end - duration / 2.0);
-        let shared = |from, to| {
-            let [face, around] = self.lines(rate, from, to);
-            (around * face.conj()).re > SHARE * face.norm_sqr()
-        };
+        let shared = |from, to| in_step(self.lines(rate, from, to));
         shared(start, end)
             && shared(start, middle)
             && shared(middle, end)
@@ -68,12 +65,12 @@ impl Light {
         let step = SCAN / duration;
         let steps = ((HIGH - LOW) / step) as usize + 1;
         let lines = self.scan(LOW, step, steps, end - duration..=end);
-        let power: Vec<f64> = lines.iter().map(|[_, around]| around.norm_sqr()).collect();
+        let power = |i: usize| lines[i][1].norm_sqr();
         let peak = |i: &usize| {
-            power[i.saturating_sub(1)..=(i + 1).min(steps - 1)].iter().all(|p| *p <= power[*i])
+            (i.saturating_sub(1)..=(i + 1).min(steps - 1)).all(|j| power(j) <= power(*i))
         };
         (0..steps)
-            .filter(peak)
+            .filter(|i| peak(i) && in_step(lines[*i]))
             .map(|i| LOW + step * i as f64)
             .filter(|f| self.pulses(*f, end, duration))
             .collect()
@@ -115,6 +112,11 @@ impl Light {
         }
         lines
     }
+}
+
+/// Whether the line around the face goes with the face's and is high enough to be of the same light.
+fn in_step([face, around]: [Complex<f64>; 2]) -> bool {
+    (around * face.conj()).re > SHARE * face.norm_sqr()
 }
 
 #[cfg(test)]
