@@ -121,6 +121,7 @@ fn subtract(from: &mut [f64], what: &[f64], times: f64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::resample::Sample;
     use super::*;
 
     #[test]
@@ -133,5 +134,24 @@ mod tests {
         let left: f64 = wave.iter().zip(&pulse).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / 300.0;
         // The lamp had a mean square of 22, the pulse has one of a half.
         assert!(left < 0.15, "{left}");
+    }
+
+    #[test]
+    fn what_may_be_made_of_a_lamps_line_is_told_from_a_pulse() {
+        let mut integral = Integral::default();
+        for i in 1..=330 {
+            let time = f64::from(i) / 30.0;
+            let line = |hz: f64, height: f64| height * (TAU * hz * time).cos();
+            let value = line(1.2, 5.0) + line(1.5, 1.0) + line(2.0, 1.0) + line(3.6, 1.0);
+            integral.push(Sample { time, value, interval: Some(1.0 / 30.0) });
+        }
+        let filter = BandPass::new(40.0 / 60.0, 4.0, RATE);
+        let shares = |rate, lamps: &[f64]| {
+            Wave::new(&integral, &Config::default(), &filter, lamps).unwrap().shares(rate, lamps)
+        };
+        // Modulated by movement, its third harmonic, and neither.
+        assert!(shares(1.5, &[1.2]) && shares(3.6, &[1.2]) && !shares(2.0, &[1.2]));
+        // Beside a lamp that is no stronger, and without any.
+        assert!(!shares(1.2, &[1.5]) && !shares(1.5, &[]));
     }
 }
