@@ -11,7 +11,6 @@ import json
 import sys
 
 METHODS = ["network", "pos", "chrom", "green"]
-DISTRUSTED = 2  # the bin in which confidence.rs puts what a rule distrusts
 TITLES = {"motion": "Motion", "light": "Light", "skin_tone": "Skin tone (Fitzpatrick)",
           "occlusion": "Occlusion", "codec": "Codec", "fps": "Frames a second", "bpm": "Rate, bpm",
           "kbit_s": "kbit/s (below 1: uncompressed, or motion JPEG)",
@@ -58,11 +57,8 @@ def of_attribute(key, groups):
 
 
 def of_reliability(bins):
-    rows = []
-    for i, b in enumerate(bins):
-        note = " (distrusted)" if i == DISTRUSTED else ""
-        rows.append([f"{b['from']:.1f} to {b['from'] + 0.1:.1f}{note}", str(b["n"]), number(b["stated"]),
-                     percent(b["observed"])])
+    rows = [[f"{b['from']:.1f} to {b['from'] + 0.1:.1f}", str(b["n"]), number(b["stated"]), percent(b["observed"])]
+            for b in bins]
     return table(["stated", "readings", "on average", "right"], rows)
 
 

@@ -43,6 +43,7 @@ class Training:
         torch.manual_seed(config["train"]["seed"])
         model = DeepPhys(ModelConfig.read(config["model"]))
         self.config = {"loss": "correlation", **config["train"], "appearance_every": model.config.appearance_every}
+        self.bf16 = self.config["bf16"] and fast_bf16(device)
         self.model = model.to(device, memory_format=torch.channels_last)
         self.freeze(self.config["freeze"])
         self.optimizer = torch.optim.AdamW(
@@ -69,11 +70,6 @@ class Training:
         for clip in self.clips:
             if len(clip.label) < stretch:
                 raise ValueError(f"{clip.name}: {len(clip.label)} frames are less than stretch = {stretch}")
-
-    @property
-    def bf16(self) -> bool:
-        """Whether to compute in bfloat16: if asked to, where that is not emulated."""
-        return self.config["bf16"] and fast_bf16(self.device)
 
     def freeze(self, beginnings: list[str]) -> None:
         """Keeps the weights whose names begin so; a beginning of none is an error."""

@@ -18,7 +18,8 @@ pub enum Reason {
     LowFramerate,
     /// The face has not been seen for long enough.
     ShortWindow,
-    /// The light pulses at the rate that was found, on the face and around it.
+    /// The light pulses on the face and around it, at the rate that was found or at another beside which
+    /// none can be trusted.
     Light,
     /// Nothing in the wave looks like a pulse.
     NoPulse,

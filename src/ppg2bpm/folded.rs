@@ -5,7 +5,7 @@
 //! harmonics, and the frame rate folds those once more: they may come to lie anywhere, sharp and
 //! steady as no pulse is.
 
-use super::spectrum::Spectrum;
+use super::spectrum::{LINE, Spectrum};
 
 /// Where such lines are looked for, in Hz: above the harmonics of a pulse.
 const ABOVE: f64 = 5.0;
@@ -13,19 +13,13 @@ const ABOVE: f64 = 5.0;
 /// the network weakens the line more than what is folded into the band, and resampling takes away
 /// from a line near half the frame rate: three and five times the power have been seen.
 const STRONGER: f64 = 1.5;
-/// Half the width of a line in units of one over the duration.
-const HALF_WIDTH: f64 = 0.75;
 
 /// Whether the line at `rate` Hz in the spectrum of the wave's rate of change, taken at
 /// `frame_rate` frames a second, is a folded harmonic of a stronger one.
 pub fn is_folded(derivative: &Spectrum, rate: f64, frame_rate: f64) -> bool {
-    let width = HALF_WIDTH / derivative.duration();
-    let power = |f: f64| {
-        let bins = derivative.bins(f - width, f + width);
-        derivative.power()[bins].iter().copied().fold(0.0, f64::max)
-    };
+    let width = LINE / derivative.duration();
     let Some(line) = derivative.peak(ABOVE, frame_rate / 2.0) else { return false };
-    power(line) > STRONGER * power(rate)
+    derivative.line(line) > STRONGER * derivative.line(rate)
         && [2.0, 3.0].iter().any(|h| (folded(h * line, frame_rate) - rate).abs() < width)
 }
 

@@ -1,4 +1,4 @@
-//! Whether a line of the wave is the light's.
+//! Which lines are the light's.
 //!
 //! A lamp that pulses at 1 Hz makes a face brighter and darker at 1 Hz, as blood would, and no
 //! network can tell the two for sure from the face alone. But the lamp lights what is around the

@@ -217,18 +217,18 @@ mod tests {
 
     #[test]
     fn what_a_lamp_hides_does_not_count() {
-        let (pulse, lamp) = (pulse(70.0, 0.2, 1.0), pulse(150.0, 0.0, 0.0));
-        let both: Vec<f64> = pulse.iter().zip(&lamp).map(|(p, l)| p + 3.0 * l).collect();
+        let (blood, lamp) = (pulse(70.0, 0.2, 1.0), pulse(150.0, 0.0, 0.0));
+        let both: Vec<f64> = blood.iter().zip(&lamp).map(|(b, l)| b + 3.0 * l).collect();
         let (found, _) = best(&both);
         assert!((found - 150.0).abs() < 4.0, "{found}");
         let (found, evidence) = best_under(&both, &[2.5]);
         assert!((found - 70.0).abs() < 4.0 && evidence > 10.0, "{found} {evidence}");
         // Nothing but the lamp.
-        let (_, evidence) = best_under(&super::tests::pulse(150.0, 0.0, 20.0), &[2.5]);
+        let (_, evidence) = best_under(&pulse(150.0, 0.0, 20.0), &[2.5]);
         assert!(evidence < 6.0, "{evidence}");
-        // Nor where it hides everything.
-        let (_, evidence) =
-            best_under(&both, &(0..60).map(|i| f64::from(i) / 10.0).collect::<Vec<_>>());
+        // Nor where lamps hide everything.
+        let lamps: Vec<f64> = (0..=60).map(|i| f64::from(i) / 10.0).collect();
+        let (_, evidence) = best_under(&both, &lamps);
         assert!(evidence.is_finite() && evidence <= 0.0, "{evidence}");
     }
 

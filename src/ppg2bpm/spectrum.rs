@@ -25,6 +25,9 @@ pub(super) fn transform(mut x: Vec<Complex<f64>>) -> Vec<Complex<f64>> {
 /// Width of a bin in Hz.
 pub const BIN: f64 = RATE / POINTS as f64;
 
+/// Half the width of a line, for finding its top, in units of one over the duration.
+pub const LINE: f64 = 0.75;
+
 /// Band of the signal-to-noise ratio in Hz and half the width of what counts as signal around the
 /// rate and its first harmonic, after the HeartRateNet model card.
 const SNR_BAND: RangeInclusive<f64> = 0.7..=4.0;
@@ -67,9 +70,10 @@ impl Spectrum {
         low.min(end)..end
     }
 
-    /// Power in the bin of `f` Hz.
-    pub fn at(&self, f: f64) -> f64 {
-        self.power[((f / BIN).round().max(0.0) as usize).min(self.power.len() - 1)]
+    /// The highest power of the line around `f` Hz.
+    pub fn line(&self, f: f64) -> f64 {
+        let width = LINE / self.duration;
+        self.power[self.bins(f - width, f + width)].iter().copied().fold(0.0, f64::max)
     }
 
     /// Power per bin.

@@ -63,12 +63,12 @@ impl Wave {
     /// Whether what stands at `rate` Hz may be made of the stronger line of one of the `lamps`: by
     /// movement, which modulates it, or as a harmonic, which a network makes of any line.
     pub fn shares(&self, rate: f64, lamps: &[f64]) -> bool {
-        let own = self.derivative.at(rate);
+        let own = self.derivative.line(rate);
         let near = |lamp: f64| {
             (lamp - rate).abs() < MODULATED
                 || (2..=HARMONICS).any(|k| (f64::from(k) * lamp - rate).abs() < HARMONIC_WIDTH)
         };
-        let stronger = |lamp: f64| self.lit.as_ref().is_some_and(|lit| lit.at(lamp) > own);
+        let stronger = |lamp: f64| self.lit.as_ref().is_some_and(|lit| lit.line(lamp) > own);
         lamps.iter().any(|lamp| near(*lamp) && stronger(*lamp))
     }
 

@@ -8,6 +8,7 @@ import unittest
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from data import read_clips  # noqa: E402
+from data import batches, read_clips  # noqa: E402
 from evaluate import green, pos, print_by, rate_errors, summary  # noqa: E402
 from losses import pulse_loss, standardise  # noqa: E402
 from network import read_config  # noqa: E402
@@ -42,6 +43,15 @@ class Options(unittest.TestCase):
         self.config["train"]["loss"] = "mae"
         with self.assertRaisesRegex(ValueError, "loss is 'mae'"):
             Training(self.config, self.clips, self.path / "run")
+
+    def test_bfloat16_is_for_processors_that_have_it(self):
+        for asked, has, used in ((True, True, True), (True, False, False), (False, True, False)):
+            self.config["train"]["bf16"] = asked
+            with mock.patch("train.fast_bf16", return_value=has):
+                training = Training(self.config, self.clips, self.path / "run")
+            with mock.patch("train.torch.autocast", side_effect=torch.autocast) as autocast:
+                training.step(next(batches(self.clips, training.config, 0)))
+            self.assertEqual(autocast.call_args_list[0].kwargs["enabled"], used)
 
     def test_a_run_is_gone_on_with_its_own_clips_and_epochs_alone(self):
         run(Training(self.config, self.clips, self.path / "run"), [], "a toy", False)
