@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use gstheartrate::meta::{Reason, Reasons, Status};
+use gstheartrate::meta::{LightChange, Reason, Reasons, Status};
 use gstheartrate::ppg2bpm::faces::Seen;
 use gstheartrate::ppg2bpm::{Config, Estimate, Estimator};
 
@@ -63,6 +63,48 @@ fn run(times: &[u64], value: impl Fn(f64) -> f64, mut each: impl FnMut(f64, Esti
             each(pair[1] as f64 / SECOND, estimator.estimate());
         }
     }
+}
+
+#[test]
+fn a_pulse_is_read_in_light_that_flickers_at_random_if_it_is_seen_around_the_face() {
+    let (times, mut random) = light_times();
+    let light: Vec<f32> = times.iter().map(|_| 0.01 * normal(&mut random) as f32).collect();
+    let read = |known: bool| {
+        let mut estimator = Estimator::new(Config::default());
+        for (pair, around) in times.windows(2).zip(&light) {
+            let interval = (pair[1] - pair[0]) as f64 / SECOND;
+            let at = |time: u64| wave(1.2 * time as f64 / SECOND);
+            // The light's steps are ten times the pulse's, and a network takes them for blood.
+            let ppg = (at(pair[1]) - at(pair[0]) + 250.0 * f64::from(*around)) / interval;
+            let change = LightChange { face: 1.2 * around, around: *around };
+            let seen = seen(ppg, pair[1] - pair[0]);
+            estimator.push(pair[1], &Seen { light: known.then_some(change), ..seen });
+        }
+        estimator.estimate()
+    };
+    assert_eq!(read(false).bpm(), None);
+    let bpm = read(true).bpm().unwrap();
+    assert!((bpm - 72.0).abs() < 0.5, "{bpm}");
+}
+
+#[test]
+fn light_that_is_no_number_does_no_harm() {
+    let (times, _) = light_times();
+    let mut estimator = Estimator::new(Config::default());
+    for (i, pair) in times.windows(2).enumerate() {
+        let at = |time: u64| wave(1.2 * time as f64 / SECOND);
+        let ppg = (at(pair[1]) - at(pair[0])) * 30.0;
+        let around = if i == 200 { f32::NAN } else { 0.0 };
+        let light = Some(LightChange { face: around, around });
+        estimator.push(pair[1], &Seen { light, ..seen(ppg, pair[1] - pair[0]) });
+    }
+    assert!((estimator.estimate().bpm().unwrap() - 72.0).abs() < 0.5);
+}
+
+/// Ten seconds and a bit.
+fn light_times() -> (Vec<u64>, fastrand::Rng) {
+    let mut random = fastrand::Rng::with_seed(11);
+    (times(30.0, 10.5, Frames::Even, &mut random), random)
 }
 
 #[test]

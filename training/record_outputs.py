@@ -4,8 +4,8 @@
     GST_PLUGIN_PATH=target/release /usr/bin/python3 training/record_outputs.py DIR
 
 Plays pulsetestsrc through facecrop and hrnetinfer in every combination of motion and light, once
-with a pulse and once without, and writes prediction,label,time as `hrnet signal` reads it; the
-label is 0 throughout where there is no pulse. Needs Debian's python3-gi.
+with a pulse and once without, and writes prediction,label,time,light,light_around as `hrnet signal`
+reads it; the label is 0 throughout where there is no pulse. Needs Debian's python3-gi.
 """
 
 import itertools
@@ -30,6 +30,12 @@ def faces(buffer, name):
     return array, [array.get_nth(i) for i in range(array.n_values)]
 
 
+def number(structure, name):
+    """A field as text, empty where there is none."""
+    known, value = structure.get_double(name)
+    return f"{value:.6f}" if known else ""
+
+
 def record(source, path):
     """Writes the samples of the only face of `source`."""
     launch = f"{source} ! facecrop ! hrnetinfer ! appsink name=sink sync=false"
@@ -37,7 +43,7 @@ def record(source, path):
     sink = pipeline.get_by_name("sink")
     pipeline.set_state(Gst.State.PLAYING)
     with open(path, "w", encoding="utf-8") as out:
-        print("prediction,label,time", file=out)
+        print("prediction,label,time,light,light_around", file=out)
         before = 0.0
         while sample := sink.pull_sample():
             buffer = sample.get_buffer()
@@ -46,7 +52,8 @@ def record(source, path):
             _owner2, read = faces(buffer, "HeartRateMeta")
             known, ppg = read[0].get_double("ppg") if read else (False, 0.0)
             if known:
-                print(f"{ppg:.6f},{pulse - before:.6f},{buffer.pts * 1e-9:.9f}", file=out)
+                light = ",".join(number(read[0], name) for name in ("light", "light-around"))
+                print(f"{ppg:.6f},{pulse - before:.6f},{buffer.pts * 1e-9:.9f},{light}", file=out)
             before = pulse
     pipeline.set_state(Gst.State.NULL)
 

@@ -53,7 +53,7 @@ const DISTRUSTED: f64 = 0.2;
 
 /// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines
 /// for a window.
-const UNPROVEN: f64 = 0.78;
+const UNPROVEN: f64 = 0.85;
 /// Proven is what is more probable than not ([`Features::mass`]) and what the window itself has
 /// significant [`Features::evidence`] for.
 const PROBABLE: f64 = 0.5;

@@ -9,7 +9,7 @@ use super::filter::BandPass;
 use super::folded::is_folded;
 use super::light::Light;
 use super::likelihood::Likelihood;
-use super::resample::{Integral, RATE, Sample};
+use super::resample::{Integral, RATE, SPARE, Sample};
 use super::tracker::Tracker;
 use super::wave::Wave;
 use crate::meta::{Reason, Reasons, Status};
@@ -27,7 +27,7 @@ const REASON_SHARE: f64 = 1.0 / 3.0;
 
 /// Confidence from which on a reading is ok unless the user says otherwise: above what is not proven,
 /// see [`confidence`].
-pub const MIN_CONFIDENCE: f64 = 0.8;
+pub const MIN_CONFIDENCE: f64 = 0.9;
 
 /// What the user may set.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -168,13 +168,11 @@ impl Estimator {
         if self.integral.end().is_some_and(|end| seconds <= end) {
             return;
         }
-        if let Some(change) = seen.light {
-            self.light.push(middle, change, self.config.window);
-        }
         let interval = interval.filter(|_| self.config.derivative);
-        self.integral.push(Sample { time: seconds, value, interval });
-        // A knot's distance more than the window, for the grid to fit in.
-        self.integral.trim(self.config.window + 0.1);
+        let sample = Sample { time: seconds, value, interval };
+        self.integral.push(sample);
+        self.integral.trim(self.config.window + SPARE);
+        self.light.push(sample, middle, seen.light, &self.config);
         self.frames.push(seconds, seen.reasons, self.config.window);
     }
 
@@ -229,7 +227,7 @@ impl Estimator {
     fn read(&mut self, frame_rate: f64) -> Option<Reading> {
         let (end, span) = (self.integral.end()?, self.integral.span().min(self.config.window));
         let lamps = self.light.lamps(end, span);
-        let wave = Wave::new(&self.integral, &self.config, &self.filter, &lamps)?;
+        let wave = Wave::new(&self.integral, &self.config, &self.filter, &self.light, &lamps)?;
         let rates = self.tracker.rates();
         let likelihood = Likelihood::new(&wave.derivative, rates, frame_rate, &lamps);
         let duration = wave.spectrum.duration();
@@ -299,7 +297,8 @@ pub fn reference_bpm(samples: &[Sample], config: &Config) -> Option<f64> {
     let mut integral = Integral::default();
     samples.iter().for_each(|s| integral.push(*s));
     let (low, high) = (config.min_bpm / 60.0, config.max_bpm / 60.0);
-    let wave = Wave::new(&integral, config, &BandPass::new(low, high, RATE), &[])?;
+    let light = Light::default();
+    let wave = Wave::new(&integral, config, &BandPass::new(low, high, RATE), &light, &[])?;
     wave.spectrum.peak(low, high).map(|f| f * 60.0)
 }
 

@@ -10,15 +10,17 @@ use std::ops::RangeInclusive;
 
 use rustfft::num_complex::Complex;
 
+use super::estimator::Config;
 use super::likelihood::{HIGH, LOW};
-use super::resample::MIN_SPACING;
+use super::resample::{Integral, MIN_SPACING, SPARE, Sample};
 use crate::meta::LightChange;
 
 /// What is around a face gets less of a lamp's light than the face, or is lit by others too; below
 /// this share of the face's own line (and in step with it) the line is the face's.
 const SHARE: f64 = 0.3;
-/// Its own line stands out by this, dB: people and trees that move make no line.
-const STANDS_OUT: f64 = 3.0;
+/// Its own line stands out by this, dB: people and trees that move make no line, and of the lines
+/// that chance makes of a flicker one in twenty thousand is as high.
+const STANDS_OUT: f64 = 10.0;
 /// Distances in units of one over the duration at which there is nothing left of a line under a
 /// Hann window.
 const BESIDE: RangeInclusive<i32> = 2..=5;
@@ -29,13 +31,33 @@ const SCAN: f64 = 0.25;
 #[derive(Clone, Debug, Default)]
 pub struct Light {
     changes: VecDeque<(f64, LightChange)>,
+    /// Around the face: the logarithm of the brightness, and its samples beside the pulse's.
+    level: f64,
+    around: Integral,
 }
 
 impl Light {
-    /// Adds the change over the pair of frames whose middle is at `time` seconds, and forgets what
-    /// is more than `window` seconds older. Pairs closer together than the pulse samples are kept
-    /// count as one.
-    pub fn push(&mut self, time: f64, change: LightChange, window: f64) {
+    /// Adds the change, if it is known, over the pair of frames whose middle is at `middle` seconds
+    /// and of which the sample `pulse` was made.
+    pub fn push(&mut self, pulse: Sample, middle: f64, change: Option<LightChange>, of: &Config) {
+        let change = change.filter(|c| c.face.is_finite() && c.around.is_finite());
+        self.push_beside(pulse, change.map_or(0.0, |c| f64::from(c.around)), of.derivative);
+        self.around.trim(of.window + SPARE);
+        if let Some(change) = change {
+            self.push_change(middle, change, of.window);
+        }
+    }
+
+    /// A sample of the brightness around, as the pulse's are: its rate of change, or itself.
+    fn push_beside(&mut self, pulse: Sample, change: f64, derivative: bool) {
+        self.level += change;
+        let rate = change / pulse.interval.filter(|i| *i > 0.0).unwrap_or(1.0);
+        self.around.push(Sample { value: if derivative { rate } else { self.level }, ..pulse });
+    }
+
+    /// Forgets what is more than `window` seconds older. Pairs closer together than the pulse
+    /// samples are kept count as one.
+    fn push_change(&mut self, time: f64, change: LightChange, window: f64) {
         match self.changes.back_mut() {
             Some((last, sum)) if time - *last < MIN_SPACING => {
                 sum.face += change.face;
@@ -46,6 +68,11 @@ impl Light {
         while self.changes.front().is_some_and(|(t, _)| *t < time - window) {
             self.changes.pop_front();
         }
+    }
+
+    /// The logarithm of the brightness around the face where [`Integral::wave`] has the pulse.
+    pub fn around(&self, of: &Config) -> Vec<f64> {
+        self.around.wave(of.window, of.derivative)
     }
 
     /// Whether the light around the face has a line at `rate` Hz, in step with the face's, in the
@@ -59,8 +86,8 @@ impl Light {
             && self.stands_out(rate, start, end)
     }
 
-    /// The rates in Hz at which the light pulses in the `duration` seconds up to `end`, of those over
-    /// which pulses are compared.
+    /// The rates in Hz at which the light pulses in the `duration` seconds up to `end`, of those
+    /// over which pulses are compared.
     pub fn lamps(&self, end: f64, duration: f64) -> Vec<f64> {
         let step = SCAN / duration;
         let steps = ((HIGH - LOW) / step) as usize + 1;
@@ -114,7 +141,8 @@ impl Light {
     }
 }
 
-/// Whether the line around the face goes with the face's and is high enough to be of the same light.
+/// Whether the line around the face goes with the face's and is high enough to be of the same
+/// light.
 fn in_step([face, around]: [Complex<f64>; 2]) -> bool {
     (around * face.conj()).re > SHARE * face.norm_sqr()
 }
@@ -130,7 +158,7 @@ mod tests {
             let (a, b) = (f64::from(i) / 30.0, f64::from(i + 1) / 30.0);
             let change = |x: &dyn Fn(f64) -> f64| (x(b) / x(a)).ln() as f32;
             let change = LightChange { face: change(&face), around: change(&around) };
-            light.push((a + b) / 2.0, change, 10.0);
+            light.push_change((a + b) / 2.0, change, 10.0);
         }
         light
     }
@@ -170,7 +198,7 @@ mod tests {
             let at = |i: u32| wave(0.01, 1.2)(f64::from(i) / 1000.0).ln();
             let change = (at(i + 1) - at(i)) as f32;
             let change = LightChange { face: change, around: change };
-            lamp.push(f64::from(i) / 1000.0, change, 10.0);
+            lamp.push_change(f64::from(i) / 1000.0, change, 10.0);
         }
         assert!(lamp.changes.len() <= 1251, "{}", lamp.changes.len());
         assert!(lamp.pulses(1.2, 11.0, 10.0) && !lamp.pulses(1.6, 11.0, 10.0));

@@ -1,18 +1,19 @@
 //! How well a pulse of each rate explains a spectrum.
 //!
-//! The model of the rate of change of the wave is: coloured noise, whose power follows f^−c with
-//! an unknown c, plus a line at the rate and some at its harmonics. Each independent bin of a
-//! spectrum is then exponentially distributed around the model's power (Whittle, 1953), so that
-//! the logarithm of the likelihood is −Σ (ln v + x / v). The noise level, the power of the lines
-//! and the colour are unknown: level and power are set to their most likely values, colours are
-//! averaged over.
+//! The model of the rate of change of the wave is: coloured noise, whose power follows f^−c with an
+//! unknown c, plus a line at the rate and some at its harmonics. Seen on a comb, frequencies as far
+//! apart as a line under the spectrum's window is wide, powers are independent and exponentially
+//! distributed around the model's (Whittle, 1953), so that the logarithm of the likelihood is −Σ
+//! (ln v + x / v). The noise level, the power of the lines and the colour are unknown: level and
+//! power are set to their most likely values, colours are averaged over. Each rate is judged on the
+//! comb that has a tooth on it, against noise alone on the same.
 //!
 //! The unknown colour is what makes a slow wander of the integrated wave (the integral of white
 //! noise has f^−2) cheap to explain as noise and dear to explain as a pulse; the bound on the
 //! harmonic is what keeps half the true rate from explaining all that the true rate explains.
 //!
-//! Where the light is known to have a line (light.rs) the spectrum tells nothing of the pulse: those
-//! bins are left out, of both models.
+//! Where the light is known to have a line (light.rs) the spectrum tells nothing of the pulse:
+//! those teeth are left out, of both models.
 
 use super::spectrum::{BIN, Spectrum};
 
@@ -25,20 +26,19 @@ pub(super) const LOW: f64 = 0.5;
 pub(super) const HIGH: f64 = 6.0;
 /// The band ends at this share of the frame rate at the latest.
 const OF_FRAME_RATE: f64 = 0.4;
+/// Width of a line in units of one over the duration: the Hann window's equivalent noise bandwidth.
+const LINE_WIDTH: f64 = 1.5;
+/// No line is narrower than one over so many seconds: hearts are not steadier.
+const STEADY: f64 = 10.0;
 /// Most power that a harmonic of the pulse wave may have beside the fundamental: half its
 /// amplitude, the strongest dicrotic wave of a healthy finger pulse.
 const HARMONIC_POWER: f64 = 0.25;
-/// Lines of a pulse: what a finger's wave has above a hundredth of the fundamental's power.
-const HARMONICS: usize = 3;
-/// Half the width of a line in units of one over the duration; a Hann window's main lobe falls to
-/// a tenth of its height there.
-const HALF_WIDTH: f64 = 1.5;
-/// How far on either side of a lamp's line nothing else is to be seen, in the same units: where that
-/// lobe ends.
+/// Harmonics of a pulse: with them all lines that a finger's wave has above a hundredth of the
+/// fundamental's power.
+const HARMONICS: usize = 2;
+/// How far on either side of a lamp's line nothing else is to be seen, in units of one over the
+/// duration: where a line under a Hann window ends.
 const HIDES: f64 = 2.0;
-/// Independent bins per unit of one over the duration, under a Hann window: one over its
-/// equivalent noise bandwidth.
-const INDEPENDENT: f64 = 2.0 / 3.0;
 /// What the powers of the lines, set to their most likely values, gain by chance: a nat for each
 /// free one (Akaike, 1974). The bounded harmonics together count as one.
 const FITTED: f64 = 2.0;
@@ -48,13 +48,11 @@ const FLOOR: f64 = 1e-6;
 /// folds the higher harmonics of a fast pulse back into the band.
 const UNEXPLAINED: f64 = 0.03;
 
-/// Logarithms of likelihoods, for each rate asked and for no pulse.
+/// Logarithms of likelihoods of pulses.
 #[derive(Clone, Debug)]
 pub struct Likelihood {
-    /// For each rate that was asked, up to a constant in common.
+    /// For each rate that was asked, over that of noise alone, nats.
     pub rates: Vec<f64>,
-    /// For noise alone, up to the same constant.
-    pub noise: f64,
 }
 
 impl Likelihood {
@@ -62,31 +60,24 @@ impl Likelihood {
     /// frames a second, without what the lines of `lamps` (Hz) hide.
     pub fn new(derivative: &Spectrum, rates: &[f64], frame_rate: f64, lamps: &[f64]) -> Likelihood {
         let high = HIGH.min(OF_FRAME_RATE * frame_rate).max(2.0 * LOW);
-        let bins = derivative.bins(LOW, high);
-        let hides = HIDES / derivative.duration();
-        let lit = |i: &usize| lamps.iter().any(|lamp| (*i as f64 * BIN - lamp).abs() <= hides);
-        let power: Vec<Option<f64>> =
-            bins.clone().map(|i| (!lit(&i)).then(|| derivative.power()[i])).collect();
-        if power.iter().all(Option::is_none) {
-            return Likelihood { rates: vec![-FITTED; rates.len()], noise: 0.0 };
-        }
-        let mut rates_by_colour = Vec::with_capacity(COLOURS.len());
-        let mut noise_by_colour = Vec::with_capacity(COLOURS.len());
-        for colour in COLOURS {
-            let band = Band::new(&power, bins.start, colour, derivative.duration());
-            noise_by_colour.push(band.noise());
-            rates_by_colour.push(rates.iter().map(|f| band.pulse(*f)).collect::<Vec<_>>());
-        }
-        let at = |i: usize| log_mean_exp(rates_by_colour.iter().map(|r| r[i]));
-        Likelihood {
-            rates: (0..rates.len()).map(at).collect(),
-            noise: log_mean_exp(noise_by_colour.iter().copied()),
-        }
+        let combs = Combs::new(derivative, (LOW, high), lamps);
+        let white = combs.combs.iter().map(|comb| COLOURS.map(|colour| White::new(comb, colour)));
+        let white: Vec<[White; COLOURS.len()]> = white.collect();
+        let noise = |white: &[White; COLOURS.len()]| {
+            log_mean_exp(white.iter().map(|w| combs.independent * w.noise()))
+        };
+        let noise: Vec<f64> = white.iter().map(noise).collect();
+        let ratio = |f: &f64| {
+            let Some(lines) = combs.lines(*f) else { return -FITTED };
+            let pulse = |w: &White| combs.independent * w.pulse(&lines);
+            log_mean_exp(white[lines.comb].iter().map(pulse)) - noise[lines.comb] - FITTED
+        };
+        Likelihood { rates: rates.iter().map(ratio).collect() }
     }
 
     /// By how many nats the best pulse explains more than noise alone.
     pub fn evidence(&self) -> f64 {
-        self.rates.iter().copied().fold(f64::NEG_INFINITY, f64::max) - self.noise
+        self.rates.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 }
 
@@ -96,83 +87,132 @@ fn log_mean_exp(x: impl Iterator<Item = f64> + Clone) -> f64 {
     max + (x.map(|v| (v - max).exp()).sum::<f64>() / n).ln()
 }
 
-/// The band's power, whitened for one colour of noise.
-struct Band {
-    /// Number and whitened power of the bins that count, summed up to each bin.
-    sums: Vec<(usize, f64)>,
+/// Combs of one spacing, each a bin further than the one before, that fill the band together.
+struct Combs {
+    /// Bins from tooth to tooth.
+    spacing: f64,
+    /// First bin of the band.
     first: usize,
-    colour: f64,
-    /// Independent bins in one bin of the spectrum.
-    density: f64,
-    half_width: f64,
+    /// Independent powers that a tooth is the mean of.
+    independent: f64,
+    combs: Vec<Comb>,
 }
 
-impl Band {
-    /// `power` of the bins from `first` on; those without do not count.
-    fn new(power: &[Option<f64>], first: usize, colour: f64, duration: f64) -> Band {
-        let log_f = |i: usize| ((first + i) as f64 * BIN).ln();
-        let known = || power.iter().enumerate().filter_map(|(i, p)| p.map(|p| (i, p)));
-        let count = known().count() as f64;
-        let mean = known().map(|(_, p)| p).sum::<f64>() / count;
-        // The whitening must not change the mean logarithm, or colours could not be compared.
-        let log_mean = known().map(|(i, _)| log_f(i)).sum::<f64>() / count;
-        let white = |i, p| (p / mean + FLOOR) * (colour * (log_f(i) - log_mean)).exp();
-        let mut sums = Vec::with_capacity(power.len() + 1);
-        let (mut bins, mut sum) = (0, 0.0);
-        sums.push((bins, sum));
-        for (i, p) in power.iter().enumerate() {
-            if let Some(p) = p {
-                (bins, sum) = (bins + 1, sum + white(i, p));
-            }
-            sums.push((bins, sum));
-        }
-        let density = duration * BIN * INDEPENDENT;
-        Band { sums, first, colour, density, half_width: HALF_WIDTH / duration }
+/// Powers and logarithms of their frequencies, relative to their means; absent where a lamp hides
+/// them.
+struct Comb(Vec<Option<(f64, f64)>>);
+
+/// Where the lines of a rate lie.
+struct Lines {
+    comb: usize,
+    /// The tooth of the rate itself.
+    fundamental: usize,
+    /// Of each harmonic the teeth on either side of it.
+    harmonics: [[usize; 2]; HARMONICS],
+}
+
+impl Combs {
+    /// Of the `band` (Hz) of a spectrum.
+    fn new(spectrum: &Spectrum, band: (f64, f64), lamps: &[f64]) -> Combs {
+        let duration = spectrum.duration();
+        let narrowest = LINE_WIDTH / duration;
+        let width = narrowest.max(1.0 / STEADY);
+        let spacing = width / BIN;
+        let half = ((width - narrowest) / 2.0 / BIN).round() as usize;
+        let bins = spectrum.bins(band.0, band.1);
+        let hides = HIDES / duration;
+        let lit = |bin: usize| lamps.iter().any(|l| (bin as f64 * BIN - l).abs() <= hides);
+        let tooth = |bin: usize| {
+            let wide = &spectrum.power()[bin - half..=bin + half];
+            (!lit(bin)).then(|| (wide.iter().sum::<f64>(), (bin as f64 * BIN).ln()))
+        };
+        let comb = |shift: usize| {
+            let places = (0..).map(|k| (k as f64 * spacing).round() as usize + bins.start + shift);
+            Comb::new(places.take_while(|b| bins.contains(b)).map(tooth).collect())
+        };
+        let combs = (0..spacing.ceil() as usize).map(comb).collect();
+        Combs { spacing, first: bins.start, independent: width / narrowest, combs }
     }
 
-    /// Independent bins and mean power of the line around `f` Hz.
-    fn line(&self, f: f64) -> (f64, f64) {
-        let end = self.first + self.sums.len() - 1;
-        let bin = |f: f64| ((f / BIN).ceil() as usize).clamp(self.first, end) - self.first;
-        let (low, high) = (bin(f - self.half_width), bin(f + self.half_width));
-        let (bins, sum) =
-            (self.sums[high].0 - self.sums[low].0, self.sums[high].1 - self.sums[low].1);
-        if bins == 0 {
-            return (0.0, 0.0);
-        }
-        (bins as f64 * self.density, sum / bins as f64)
+    /// The teeth for a pulse of `f` Hz; none where its own line is not seen.
+    fn lines(&self, f: f64) -> Option<Lines> {
+        let place = |f: f64| f / BIN - self.first as f64;
+        let turns = ((place(f) + 0.5) / self.spacing).floor();
+        let comb = (place(f) - turns * self.spacing).round().max(0.0) as usize;
+        let comb = comb.min(self.combs.len() - 1);
+        let fundamental = (turns >= 0.0).then_some(turns as usize)?;
+        self.combs[comb].0.get(fundamental)?.as_ref()?;
+        let harmonics = std::array::from_fn(|h| {
+            let below = (place((h + 2) as f64 * f) - comb as f64) / self.spacing;
+            [below as usize, below as usize + 1]
+        });
+        Some(Lines { comb, fundamental, harmonics })
     }
+}
 
-    fn total(&self) -> (f64, f64) {
-        let (bins, sum) = self.sums[self.sums.len() - 1];
-        (bins as f64 * self.density, sum * self.density)
+impl Comb {
+    /// Of powers and the logarithms of their frequencies.
+    fn new(mut teeth: Vec<Option<(f64, f64)>>) -> Comb {
+        let seen = || teeth.iter().flatten();
+        let count = seen().count().max(1) as f64;
+        let power = seen().map(|t| t.0).sum::<f64>() / count;
+        let log_f = seen().map(|t| t.1).sum::<f64>() / count;
+        let power = power.max(f64::MIN_POSITIVE);
+        teeth.iter_mut().flatten().for_each(|t| *t = (t.0 / power + FLOOR, t.1 - log_f));
+        Comb(teeth)
+    }
+}
+
+/// The powers of a comb, whitened for one colour of noise. That leaves the mean of their logarithms
+/// as it was, or colours could not be compared.
+struct White {
+    teeth: Vec<Option<f64>>,
+    count: f64,
+    sum: f64,
+    colour: f64,
+}
+
+impl White {
+    fn new(comb: &Comb, colour: f64) -> White {
+        let white = |t: &Option<(f64, f64)>| t.map(|(power, log_f)| power * (colour * log_f).exp());
+        let teeth: Vec<Option<f64>> = comb.0.iter().map(white).collect();
+        let count = teeth.iter().flatten().count() as f64;
+        let sum = teeth.iter().flatten().sum();
+        White { teeth, count, sum, colour }
     }
 
     fn noise(&self) -> f64 {
-        let (n, total) = self.total();
-        -n * ((total / n).ln() + 1.0)
+        -self.count * ((self.sum / self.count.max(1.0)).max(FLOOR).ln() + 1.0)
     }
 
-    fn pulse(&self, f: f64) -> f64 {
-        let (mut rest, mut left) = self.total();
-        let unexplained = UNEXPLAINED * left / rest;
-        let lines: [(f64, f64); HARMONICS] = std::array::from_fn(|h| self.line((h + 1) as f64 * f));
-        for (n, x) in lines {
+    fn pulse(&self, lines: &Lines) -> f64 {
+        let fundamental = self.line(&[lines.fundamental]);
+        let harmonics = lines.harmonics.map(|teeth| self.line(&teeth));
+        let (mut rest, mut left) = (self.count, self.sum);
+        for (n, x) in [fundamental].iter().chain(&harmonics) {
             (rest, left) = (rest - n, left - n * x);
         }
         let rest = rest.max(1.0);
-        let level = (left / rest).max(unexplained).max(FLOOR);
-        let fundamental = (lines[0].1 - level).max(0.0);
-        let mut sum = -rest * (level.ln() + 1.0);
-        for (h, (n, x)) in lines.into_iter().enumerate() {
-            let order = (h + 1) as f64;
+        let level = (left / rest).max(UNEXPLAINED * self.sum / self.count).max(FLOOR);
+        let height = (fundamental.1 - level).max(0.0);
+        let explained = |(n, x): (f64, f64), most: f64| {
+            let v = x.clamp(level, level + most);
+            n * (v.ln() + x / v)
+        };
+        let harmonics = harmonics.into_iter().zip(2..).map(|(line, order)| {
             // Differentiation makes order² times the power of the harmonic, whitening order^colour.
-            let gain = order.powi(2) * order.powf(self.colour);
-            let most = level + HARMONIC_POWER.powi(h as i32) * gain * fundamental;
-            let v = x.clamp(level, most);
-            sum -= n * (v.ln() + x / v);
-        }
-        sum - FITTED
+            let gain = f64::from(order).powf(2.0 + self.colour);
+            explained(line, HARMONIC_POWER.powi(order - 1) * gain * height)
+        });
+        let lines = explained(fundamental, height) + harmonics.sum::<f64>();
+        -rest * (level.ln() + 1.0) - lines
+    }
+
+    /// Number and mean of the powers of `teeth` that are seen.
+    fn line(&self, teeth: &[usize]) -> (f64, f64) {
+        let seen = || teeth.iter().filter_map(|t| self.teeth.get(*t).copied().flatten());
+        let count = seen().count() as f64;
+        (count, seen().sum::<f64>() / count.max(1.0))
     }
 }
 

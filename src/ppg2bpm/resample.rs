@@ -13,6 +13,9 @@ pub const RATE: f64 = 30.0;
 /// whatever the frame rate.
 pub(super) const MIN_SPACING: f64 = 0.008;
 
+/// Seconds of samples to keep beyond a window: a knot's distance, for the grid to fit in.
+pub(super) const SPARE: f64 = 0.1;
+
 /// Seconds that are no hole.
 const ROUNDING: f64 = 1e-6;
 

@@ -92,7 +92,7 @@ impl Tracker {
         let (belief, _) = combine(&self.belief, &likelihood.rates, rate);
         let (_, pulse) = combine(&self.belief, &likelihood.rates, presence);
         let odds = self.presence / (1.0 - self.presence);
-        let odds = odds * (pulse - presence * likelihood.noise).clamp(-50.0, 50.0).exp();
+        let odds = odds * pulse.clamp(-50.0, 50.0).exp();
         let presence = (odds / (1.0 + odds)).clamp(1e-9, 1.0 - 1e-9);
         Tracker { rates: self.rates.clone(), prior: self.prior.clone(), belief, presence }
     }
@@ -152,7 +152,7 @@ mod tests {
 
     fn bump(tracker: &Tracker, rate: f64, height: f64) -> Likelihood {
         let bump = |r: &f64| height * (-0.5 * ((r / rate).ln() / 0.02).powi(2)).exp();
-        Likelihood { rates: tracker.rates().iter().map(bump).collect(), noise: 0.0 }
+        Likelihood { rates: tracker.rates().iter().map(bump).collect() }
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         let mut tracker = Tracker::new(40.0 / 60.0, 4.0);
         let sharp = bump(&tracker, 1.2, 20.0);
         assert!(tracker.update(&sharp, 10.0, 1.0).mass > 0.95);
-        let flat = Likelihood { rates: vec![0.0; tracker.rates().len()], noise: 0.0 };
+        let flat = Likelihood { rates: vec![0.0; tracker.rates().len()] };
         let mut mass = 1.0;
         for _ in 0..60 {
             mass = tracker.update(&flat, 10.0, 1.0).mass;

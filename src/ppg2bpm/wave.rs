@@ -1,9 +1,8 @@
 //! The wave of one window and what is read off it.
 
-use std::f64::consts::TAU;
-
 use super::estimator::Config;
 use super::filter::{BandPass, detrend};
+use super::light::Light;
 use super::resample::{Integral, RATE};
 use super::spectrum::Spectrum;
 
@@ -15,10 +14,15 @@ const MODULATED: f64 = 0.5;
 /// Up to which multiple of a lamp's rate, and how far (Hz) from it, a face has lines of the light.
 const HARMONICS: u32 = 3;
 const HARMONIC_WIDTH: f64 = 0.2;
+/// Steps of the grid by which the light is looked at before and after: a network's scale lags
+/// behind, and the grid may lie between frames.
+const LAGS: [isize; 3] = [0, 1, -1];
+/// A lag is of its own if this share of its power is not in those before.
+const INDEPENDENT: f64 = 1e-3;
 /// A wave below this share of the samples' running sum is rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// The wave of one window, without the lines of lamps, and its spectra.
+/// The wave of one window, without what the light makes of it, and its spectra.
 pub(super) struct Wave {
     /// Without trend, band-passed.
     pub filtered: Vec<f64>,
@@ -26,28 +30,29 @@ pub(super) struct Wave {
     pub spectrum: Spectrum,
     /// Of the wave's rate of change, unfiltered.
     pub derivative: Spectrum,
-    /// The like, with the lines of the lamps; absent without any.
+    /// The like, with what the light makes of it; absent without lamps.
     lit: Option<Spectrum>,
 }
 
 impl Wave {
-    /// Of the last `config.window` seconds, under `lamps` that pulse at so many Hz; `None` where the
-    /// samples hold nothing but rounding.
+    /// Of the last `config.window` seconds, in a `light` that pulses at the rates of `lamps` (Hz);
+    /// `None` where the samples hold nothing but rounding.
     pub fn new(
         integral: &Integral,
         config: &Config,
         filter: &BandPass,
+        light: &Light,
         lamps: &[f64],
     ) -> Option<Wave> {
         let mut wave = integral.wave(config.window, config.derivative);
         let scale = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         detrend(&mut wave);
+        let lit = (!lamps.is_empty()).then(|| slope(&wave));
+        cancel(&mut wave, &light.around(config));
         let size = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         if wave.len() < 3 || !size.is_finite() || size <= ROUNDING * scale {
             return None;
         }
-        let lit = (!lamps.is_empty()).then(|| slope(&wave));
-        remove(&mut wave, lamps);
         let derivative = slope(&wave);
         filter.run(&mut wave);
         Some(Wave { spectrum: Spectrum::new(&wave), derivative, filtered: wave, lit })
@@ -81,37 +86,52 @@ impl Wave {
 
 /// The spectrum of the rate of change.
 fn slope(wave: &[f64]) -> Spectrum {
-    let mut slope: Vec<f64> = wave.windows(2).map(|w| (w[1] - w[0]) * RATE).collect();
+    let mut slope: Vec<f64> = steps(wave).map(|s| s * RATE).collect();
     detrend(&mut slope);
     Spectrum::new(&slope)
 }
 
-/// Takes out of `wave` the line at each rate (Hz), which may grow or fade and be off by a fraction of
-/// its width: what sine and cosine explain, constant and in proportion to time (least squares, by
-/// Gram and Schmidt).
-fn remove(wave: &mut [f64], rates: &[f64]) {
+fn steps(wave: &[f64]) -> impl Iterator<Item = f64> {
+    wave.windows(2).map(|w| w[1] - w[0])
+}
+
+/// Takes out of a wave what goes with the brightness `around` the face, now and a step of the grid
+/// before and after (least squares over the steps, by Gram and Schmidt). Leaves a wave without a
+/// trend.
+fn cancel(wave: &mut [f64], around: &[f64]) {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let middle = wave.len() as f64 / 2.0;
+    let mut around = around.to_vec();
+    detrend(&mut around);
+    let light: Vec<f64> = steps(&around).collect();
+    let mut left: Vec<f64> = steps(wave).collect();
     let mut known: Vec<Vec<f64>> = Vec::new();
-    for (rate, quarter, power) in
-        rates.iter().flat_map(|r| [(r, 0.0, 0), (r, 0.25, 0), (r, 0.0, 1), (r, 0.25, 1)])
-    {
-        let time = (0..wave.len()).map(|i| i as f64 - middle);
-        let line = |t: f64| (TAU * (rate * t / RATE + quarter)).cos() * (t / middle).powi(power);
-        let mut new: Vec<f64> = time.map(line).collect();
+    for lag in LAGS {
+        let at = |i: usize| i.checked_add_signed(lag).and_then(|i| light.get(i));
+        let mut new: Vec<f64> = (0..left.len()).map(|i| at(i).copied().unwrap_or(0.0)).collect();
         let before = dot(&new, &new);
         for line in &known {
             let share = dot(&new, line);
             subtract(&mut new, line, share);
         }
         let after = dot(&new, &new);
-        // Two lamps of nearly one rate have nearly the same lines.
-        if after > 1e-3 * before {
+        // Light that does not change has nothing to take out, nor has one that a step says all of.
+        if after > INDEPENDENT * before && after.is_normal() {
             new.iter_mut().for_each(|v| *v /= after.sqrt());
-            let share = dot(wave, &new);
-            subtract(wave, &new, share);
+            let share = dot(&left, &new);
+            subtract(&mut left, &new, share);
             known.push(new);
         }
+    }
+    if !known.is_empty() {
+        integrate(&left, wave);
+        detrend(wave);
+    }
+}
+
+/// Makes of `wave` the running sum of `steps`.
+fn integrate(steps: &[f64], wave: &mut [f64]) {
+    for (i, step) in steps.iter().enumerate() {
+        wave[i + 1] = wave[i] + step;
     }
 }
 
@@ -121,19 +141,44 @@ fn subtract(from: &mut [f64], what: &[f64], times: f64) {
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::TAU;
+
     use super::super::resample::Sample;
     use super::*;
 
     #[test]
-    fn a_line_that_fades_is_taken_out_and_its_neighbour_stays() {
-        let line = |hz: f64, i: usize| (TAU * hz * i as f64 / RATE + 0.3).cos();
-        let pulse: Vec<f64> = (0..300).map(|i| line(1.5, i)).collect();
-        let lamp = |i: usize| (8.0 - i as f64 / 100.0) * line(2.02, i);
-        let mut wave: Vec<f64> = pulse.iter().enumerate().map(|(i, p)| p + lamp(i)).collect();
-        remove(&mut wave, &[2.0, 2.001]);
-        let left: f64 = wave.iter().zip(&pulse).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / 300.0;
-        // The lamp had a mean square of 22, the pulse has one of a half.
-        assert!(left < 0.15, "{left}");
+    fn what_goes_with_the_light_around_is_taken_out_and_the_pulse_stays() {
+        let mut random = fastrand::Rng::with_seed(5);
+        let (mut level, mut light) = (0.0, Vec::new());
+        for _ in 0..301 {
+            level += random.f64() - 0.5;
+            light.push(level);
+        }
+        let pulse = |i: usize| (TAU * 1.3 * i as f64 / RATE).cos();
+        // A camera's light, half of it a step late.
+        let lit = |i: usize| 3.0 * light[i] + 3.0 * light[i.saturating_sub(1)];
+        let mut wave: Vec<f64> = (0..301).map(|i| pulse(i) + lit(i)).collect();
+        let mut expected: Vec<f64> = (0..301).map(pulse).collect();
+        detrend(&mut wave);
+        detrend(&mut expected);
+        let off = |wave: &[f64]| {
+            wave.iter().zip(&expected).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / 301.0
+        };
+        let before = off(&wave);
+        cancel(&mut wave, &light);
+        // The pulse has a mean square of a half.
+        assert!(before > 10.0 && off(&wave) < 0.05, "{before} {}", off(&wave));
+    }
+
+    #[test]
+    fn light_that_rests_or_is_unknown_changes_nothing() {
+        let pulse: Vec<f64> = (0..301).map(|i| (TAU * 1.3 * i as f64 / RATE).cos()).collect();
+        for around in [vec![0.0; 301], vec![7.0; 301], Vec::new()] {
+            let mut wave = pulse.clone();
+            cancel(&mut wave, &around);
+            let most = wave.iter().zip(&pulse).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(most < 1e-9, "{most}");
+        }
     }
 
     #[test]
@@ -147,7 +192,9 @@ mod tests {
         }
         let filter = BandPass::new(40.0 / 60.0, 4.0, RATE);
         let shares = |rate, lamps: &[f64]| {
-            Wave::new(&integral, &Config::default(), &filter, lamps).unwrap().shares(rate, lamps)
+            let light = Light::default();
+            let wave = Wave::new(&integral, &Config::default(), &filter, &light, lamps).unwrap();
+            wave.shares(rate, lamps)
         };
         // Modulated by movement, its third harmonic, and neither.
         assert!(shares(1.5, &[1.2]) && shares(3.6, &[1.2]) && !shares(2.0, &[1.2]));
