@@ -1,12 +1,8 @@
 //! How the light around a face changes.
 //!
 //! A lamp, a screen or a cloud lights a face and what is around it; a pulse lights neither. Patches
-//! around the crop tell one from the other, and the middle ones of them are not moved by a hand or
-//! a passer-by in others.
-//!
-//! An encoder leaves a background as it was until the difference is worth its bits, one block
-//! sooner and another later. From one frame to the next most patches then don't change at all. So
-//! it is their brightness that is compared, summed up over the last second, not its steps.
+//! around the crop tell one from the other, and their median is not moved by a hand or a passer-by
+//! in some of them.
 
 use super::area::{PixelRect, RgbRows};
 
@@ -17,13 +13,8 @@ const GAP: f64 = 0.25;
 /// Side of a corner over that of the crop: its inner end is farther from the centre than a face
 /// box that fills the crop but for its margin.
 const CORNER: f64 = 0.12;
-/// Fewer patches than this have no middle to speak of.
+/// Fewer patches than this have no median to speak of.
 const FEWEST: usize = 3;
-/// The share of the patches, at either end of their order, that is not in the middle.
-const ENDS: f64 = 0.25;
-/// Seconds after which a change of a patch's brightness is forgotten: patches that rest are alike
-/// again.
-const MEMORY: f64 = 1.0;
 /// A level outside of these (0..1) is in the dark or at white: light hardly moves it.
 const LEVELS: std::ops::Range<f32> = 0.03..0.97;
 
@@ -46,46 +37,20 @@ impl Surround {
         let patches = patches(crop, picture.width(), picture.height());
         Self { crop, levels: patches.into_iter().map(level).collect() }
     }
-}
 
-/// How bright each patch is, as the logarithm of a ratio to what it was lately.
-#[derive(Clone, Debug, Default)]
-pub struct Around(Vec<f32>);
-
-impl Around {
-    /// Takes in the change from `before` to `now`, `dt` seconds later, and gives the relative
-    /// change of the light: the logarithm of a ratio. `None` where the crop has moved or too few
-    /// patches can be seen.
-    pub fn change(&mut self, before: &Surround, now: &Surround, dt: f64) -> Option<f32> {
-        self.0.resize(now.levels.len(), 0.0);
-        let kept = (-dt.max(0.0) / MEMORY).exp() as f32;
-        let (mut was, mut is) = (Vec::new(), Vec::new());
-        if before.crop != now.crop {
-            self.0.iter_mut().for_each(|sum| *sum *= kept);
+    /// Relative change of the light since the picture of `before`: the median of the patches'
+    /// logarithms. `None` where the crop has moved or too few patches can be seen.
+    pub fn change_since(&self, before: &Self) -> Option<f32> {
+        if self.crop != before.crop {
             return None;
         }
-        for (sum, (a, b)) in self.0.iter_mut().zip(before.levels.iter().zip(&now.levels)) {
-            *sum *= kept;
-            if LEVELS.contains(a) && LEVELS.contains(b) {
-                was.push(*sum);
-                *sum += (b / a).ln();
-                is.push(*sum);
-            }
-        }
-        Some(middle(is)? - middle(was)?)
+        let pairs = before.levels.iter().zip(&self.levels);
+        let seen = pairs.filter(|(a, b)| LEVELS.contains(*a) && LEVELS.contains(*b));
+        let mut changes: Vec<f32> = seen.map(|(a, b)| (b / a).ln()).collect();
+        changes.sort_by(f32::total_cmp);
+        let n = changes.len();
+        (n >= FEWEST).then(|| (changes[(n - 1) / 2] + changes[n / 2]) / 2.0)
     }
-}
-
-/// The mean without either end; `None` of too few.
-fn middle(mut values: Vec<f32>) -> Option<f32> {
-    let n = values.len();
-    if n < FEWEST {
-        return None;
-    }
-    values.sort_by(f32::total_cmp);
-    let end = ((ENDS * n as f64) as usize).max(1);
-    let middle = &values[end..n - end];
-    Some(middle.iter().sum::<f32>() / middle.len() as f32)
 }
 
 /// BT.601 luma.
@@ -124,8 +89,6 @@ fn beside(crop: PixelRect, width: usize, height: usize) -> Vec<PixelRect> {
 
 #[cfg(test)]
 mod tests {
-    use std::f64::consts::TAU;
-
     use super::*;
     use crate::facecrop::area::PackedRgb;
 
@@ -142,40 +105,6 @@ mod tests {
         Surround::new(crop, &PackedRgb { data: &data, width: 300, height: 240, stride: 900 })
     }
 
-    /// Of two pictures a thirtieth of a second apart, with nothing before them.
-    fn change(before: &Surround, now: &Surround) -> Option<f32> {
-        Around::default().change(before, now, 1.0 / 30.0)
-    }
-
-    #[test]
-    fn a_background_that_follows_the_light_late_and_one_patch_at_a_time_follows_it() {
-        // A lamp of ±2 % at 1.5 Hz, and patches that catch up every fifth frame, each at its own
-        // time.
-        let level = |t: f64| 0.5 * (1.0 + 0.02 * (TAU * 1.5 * t).sin()) as f32;
-        let held = |patch: usize, frame: usize| {
-            let late = (frame + patch) % 5;
-            level(frame.saturating_sub(late) as f64 / 30.0)
-        };
-        let picture = |frame: usize| Surround {
-            crop: CROP,
-            levels: (0..12).map(|patch| held(patch, frame)).collect(),
-        };
-        let mut around = Around::default();
-        let (mut line, mut lamp) = ([0.0; 2], [0.0; 2]);
-        for frame in 1..=300 {
-            let (before, now) = (frame - 1, frame as f64 / 30.0);
-            let change = around.change(&picture(before), &picture(frame), 1.0 / 30.0).unwrap();
-            let true_change = (level(now) / level(before as f64 / 30.0)).ln();
-            for (i, turned) in [(TAU * 1.5 * now).cos(), (TAU * 1.5 * now).sin()].iter().enumerate()
-            {
-                line[i] += turned * f64::from(change);
-                lamp[i] += turned * f64::from(true_change);
-            }
-        }
-        let share = (line[0] * lamp[0] + line[1] * lamp[1]) / (lamp[0].powi(2) + lamp[1].powi(2));
-        assert!(share > 0.6, "{share}");
-    }
-
     #[test]
     fn the_change_is_that_of_the_light_whatever_face_and_passers_by_do() {
         let before = surround(100, |_, _| None, CROP);
@@ -183,8 +112,8 @@ mod tests {
         let face = |x, y| ((100..180).contains(&x) && (80..160).contains(&y)).then_some(200);
         let passer = |x, _| (x > 185).then_some(30);
         for now in [surround(102, face, CROP), surround(102, passer, CROP)] {
-            let found = change(&before, &now).unwrap();
-            assert!((found - 1.02f32.ln()).abs() < 1e-5, "{found}");
+            let change = now.change_since(&before).unwrap();
+            assert!((change - 1.02f32.ln()).abs() < 1e-5, "{change}");
         }
     }
 
@@ -192,8 +121,8 @@ mod tests {
     fn a_moved_crop_and_the_dark_tell_nothing() {
         let at = |level, crop| surround(level, |_, _| None, crop);
         let moved = PixelRect { x: 101, ..CROP };
-        assert_eq!(change(&at(100, CROP), &at(100, moved)), None);
-        assert_eq!(change(&at(5, CROP), &at(4, CROP)), None);
+        assert_eq!(at(100, moved).change_since(&at(100, CROP)), None);
+        assert_eq!(at(4, CROP).change_since(&at(5, CROP)), None);
     }
 
     #[test]
@@ -202,10 +131,10 @@ mod tests {
         let whole = PixelRect { x: 0, y: 0, w: 240, h: 240 };
         let corners = |x, y| [0, 211].iter().any(|c| (*c..c + 29).contains(&x)) && y < 240;
         let lit = surround(100, |x, y| corners(x, y).then_some(102), whole);
-        let found = change(&at(100, whole), &lit).unwrap();
-        assert!((found - 1.02f32.ln()).abs() < 1e-5, "{found}");
+        let change = lit.change_since(&at(100, whole)).unwrap();
+        assert!((change - 1.02f32.ln()).abs() < 1e-5, "{change}");
         let corner = PixelRect { x: 0, y: 0, w: 80, h: 80 };
         assert_eq!(at(100, corner).levels.len(), 6);
-        assert!(change(&at(100, corner), &at(101, corner)).is_some());
+        assert!(at(101, corner).change_since(&at(100, corner)).is_some());
     }
 }

@@ -4,7 +4,7 @@ use super::area::{PixelRect, RgbRows, area_average, crop_rect};
 use super::follow::{Shift, Template};
 use super::quality;
 use super::steady::{FaceBox, Steady};
-use super::surround::{Around, Surround};
+use super::surround::Surround;
 use crate::meta::{LightChange, Reason, Reasons};
 
 /// Correlation below which the crop no longer shows what the template showed. A resting face has
@@ -116,7 +116,6 @@ pub struct Track {
     pixels: Vec<f32>,
     /// The frame before, cropped with `rect`, and what was around it.
     stored: Option<Stored>,
-    around: Around,
 }
 
 /// What is kept of a frame for the next one's pair.
@@ -150,7 +149,6 @@ impl Track {
             anchor: None,
             pixels: Vec::new(),
             stored: None,
-            around: Around::default(),
         };
         track.start(place, cut, picture);
         track
@@ -317,7 +315,7 @@ impl Track {
         let rect = self.steady.face().rect();
         let surround = Surround::new(self.rect, picture);
         let previous = self.stored.take();
-        let light = previous.as_ref().and_then(|p| self.light_since(p, &surround, cut.size, dt));
+        let light = previous.as_ref().and_then(|p| self.light_since(p, &surround, cut.size));
         let next = self.next_rect(dt, cut, picture);
         let mut reasons = quality::reasons(&self.pixels, cut.size);
         if self.out_of_sight() || self.speed > MAX_SPEED {
@@ -339,15 +337,9 @@ impl Track {
     }
 
     /// How the light on this frame's crop and around it differs from `before`.
-    fn light_since(
-        &mut self,
-        before: &Stored,
-        now: &Surround,
-        size: usize,
-        dt: f64,
-    ) -> Option<LightChange> {
-        let around = self.around.change(&before.surround, now, dt)?;
-        Some(LightChange { face: quality::change(&before.pixels, &self.pixels, size)?, around })
+    fn light_since(&self, before: &Stored, now: &Surround, size: usize) -> Option<LightChange> {
+        let face = quality::change(&before.pixels, &self.pixels, size)?;
+        Some(LightChange { face, around: now.change_since(&before.surround)? })
     }
 
     /// The rectangle of the next frame's crop. It waits for a face that is out of sight.

@@ -227,7 +227,7 @@ impl Estimator {
     fn read(&mut self, frame_rate: f64) -> Option<Reading> {
         let (end, span) = (self.integral.end()?, self.integral.span().min(self.config.window));
         let lamps = self.light.lamps(end, span);
-        let wave = Wave::new(&self.integral, &self.config, &self.filter, &self.light, &lamps)?;
+        let wave = Wave::new(&self.integral, &self.config, &self.filter, &self.light)?;
         let rates = self.tracker.rates();
         let likelihood = Likelihood::new(&wave.derivative, rates, frame_rate, &lamps);
         let duration = wave.spectrum.duration();
@@ -235,7 +235,7 @@ impl Estimator {
         let tracked = self.tracker.update(&likelihood, duration, elapsed);
         let peak = wave.peak(tracked.rate);
         // A pulse has its peak in every window; the skirts of a drift have one now and then.
-        let stands = peak.is_some_and(|f| !is_folded(&wave.derivative, f, frame_rate));
+        let stands = peak.is_some_and(|f| !is_folded(&wave.lit, f, frame_rate));
         let stood = !std::mem::replace(&mut self.without_peak, !stands);
         let rate = peak.unwrap_or(tracked.rate);
         let lit = self.light.pulses(rate, end, duration) || wave.shares(rate, &lamps);
@@ -297,8 +297,8 @@ pub fn reference_bpm(samples: &[Sample], config: &Config) -> Option<f64> {
     let mut integral = Integral::default();
     samples.iter().for_each(|s| integral.push(*s));
     let (low, high) = (config.min_bpm / 60.0, config.max_bpm / 60.0);
-    let light = Light::default();
-    let wave = Wave::new(&integral, config, &BandPass::new(low, high, RATE), &light, &[])?;
+    let filter = BandPass::new(low, high, RATE);
+    let wave = Wave::new(&integral, config, &filter, &Light::default())?;
     wave.spectrum.peak(low, high).map(|f| f * 60.0)
 }
 

@@ -30,24 +30,23 @@ pub(super) struct Wave {
     pub spectrum: Spectrum,
     /// Of the wave's rate of change, unfiltered.
     pub derivative: Spectrum,
-    /// The like, with what the light makes of it; absent without lamps.
-    lit: Option<Spectrum>,
+    /// The like, with what the light makes of it.
+    pub lit: Spectrum,
 }
 
 impl Wave {
-    /// Of the last `config.window` seconds, in a `light` that pulses at the rates of `lamps` (Hz);
-    /// `None` where the samples hold nothing but rounding.
+    /// Of the last `config.window` seconds, in a `light`; `None` where the samples hold nothing but
+    /// rounding.
     pub fn new(
         integral: &Integral,
         config: &Config,
         filter: &BandPass,
         light: &Light,
-        lamps: &[f64],
     ) -> Option<Wave> {
         let mut wave = integral.wave(config.window, config.derivative);
         let scale = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         detrend(&mut wave);
-        let lit = (!lamps.is_empty()).then(|| slope(&wave));
+        let lit = slope(&wave);
         cancel(&mut wave, &light.around(config));
         let size = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         if wave.len() < 3 || !size.is_finite() || size <= ROUNDING * scale {
@@ -73,7 +72,7 @@ impl Wave {
             (lamp - rate).abs() < MODULATED
                 || (2..=HARMONICS).any(|k| (f64::from(k) * lamp - rate).abs() < HARMONIC_WIDTH)
         };
-        let stronger = |lamp: f64| self.lit.as_ref().is_some_and(|lit| lit.line(lamp) > own);
+        let stronger = |lamp: f64| self.lit.line(lamp) > own;
         lamps.iter().any(|lamp| near(*lamp) && stronger(*lamp))
     }
 
@@ -193,7 +192,7 @@ mod tests {
         let filter = BandPass::new(40.0 / 60.0, 4.0, RATE);
         let shares = |rate, lamps: &[f64]| {
             let light = Light::default();
-            let wave = Wave::new(&integral, &Config::default(), &filter, &light, lamps).unwrap();
+            let wave = Wave::new(&integral, &Config::default(), &filter, &light).unwrap();
             wave.shares(rate, lamps)
         };
         // Modulated by movement, its third harmonic, and neither.
