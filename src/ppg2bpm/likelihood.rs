@@ -20,8 +20,8 @@ use super::spectrum::{BIN, Spectrum};
 /// Exponents c of the noise: white noise in the wave itself is −2, white noise in its derivative
 /// 0, a random walk of the derivative 2, the skirts of a drift 6.
 const COLOURS: [f64; 8] = [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.0];
-/// Band in Hz over which the model is compared. Below it breathing and posture rule. Above it a
-/// 15 Hz camera has nothing left.
+/// Band in Hz over which the model is compared, at least. Below it breathing and posture rule.
+/// Above it a 15 Hz camera has nothing left.
 pub(super) const LOW: f64 = 0.5;
 pub(super) const HIGH: f64 = 6.0;
 /// The band ends at this share of the frame rate at the latest.
@@ -36,6 +36,8 @@ const HARMONIC_POWER: f64 = 0.25;
 /// Harmonics of a pulse: with them all lines that a finger's wave has above a hundredth of the
 /// fundamental's power.
 const HARMONICS: usize = 2;
+/// Mean power of the two teeth next to a harmonic, wherever it lies between them, over its height.
+const BESIDE: f64 = 0.5;
 /// How far on either side of a lamp's line nothing else is to be seen, in units of one over the
 /// duration: where a line under a Hann window ends.
 const HIDES: f64 = 2.0;
@@ -60,7 +62,9 @@ impl Likelihood {
     /// frames a second, without what the lines of `lamps` (Hz) hide.
     pub fn new(derivative: &Spectrum, rates: &[f64], frame_rate: f64, lamps: &[f64]) -> Likelihood {
         let high = HIGH.min(OF_FRAME_RATE * frame_rate).max(2.0 * LOW);
-        let combs = Combs::new(derivative, (LOW, high), lamps);
+        // A line at the lowest rate has a tooth below it, too, or it could be noise of a steep colour.
+        let low = LOW.min(rates.first().unwrap_or(&LOW) - LINE_WIDTH / derivative.duration());
+        let combs = Combs::new(derivative, (low, high), lamps);
         let white = combs.combs.iter().map(|comb| COLOURS.map(|colour| White::new(comb, colour)));
         let white: Vec<[White; COLOURS.len()]> = white.collect();
         let noise = |white: &[White; COLOURS.len()]| {
@@ -202,7 +206,7 @@ impl White {
         let harmonics = harmonics.into_iter().zip(2..).map(|(line, order)| {
             // Differentiation makes order² times the power of the harmonic, whitening order^colour.
             let gain = f64::from(order).powf(2.0 + self.colour);
-            explained(line, HARMONIC_POWER.powi(order - 1) * gain * height)
+            explained(line, BESIDE * HARMONIC_POWER.powi(order - 1) * gain * height)
         });
         let lines = explained(fundamental, height) + harmonics.sum::<f64>();
         -rest * (level.ln() + 1.0) - lines
