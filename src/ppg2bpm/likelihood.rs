@@ -48,7 +48,7 @@ const FITTED: f64 = 2.0;
 const FLOOR: f64 = 1e-6;
 /// No pulse is explained to better than this share of the mean power: beats differ, and a camera
 /// folds the higher harmonics of a fast pulse back into the band.
-const UNEXPLAINED: f64 = 0.03;
+const UNEXPLAINED: f64 = 0.1;
 
 /// Logarithms of likelihoods of pulses.
 #[derive(Clone, Debug)]
