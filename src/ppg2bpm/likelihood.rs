@@ -44,11 +44,9 @@ const HIDES: f64 = 2.0;
 /// What the powers of the lines, set to their most likely values, gain by chance: a nat for each
 /// free one (Akaike, 1974). The bounded harmonics together count as one.
 const FITTED: f64 = 2.0;
-/// Power below this share of the mean is not told from rounding.
-const FLOOR: f64 = 1e-6;
-/// No pulse is explained to better than this share of the mean power: beats differ, and a camera
-/// folds the higher harmonics of a fast pulse back into the band.
-const UNEXPLAINED: f64 = 0.1;
+/// No power is told from none below this share of the mean: beats differ, and a camera folds the
+/// higher harmonics of a fast pulse back into the band.
+const FLOOR: f64 = 0.08;
 
 /// Logarithms of likelihoods of pulses.
 #[derive(Clone, Debug)]
@@ -186,7 +184,7 @@ impl White {
     }
 
     fn noise(&self) -> f64 {
-        -self.count * ((self.sum / self.count.max(1.0)).max(FLOOR).ln() + 1.0)
+        -self.count * ((self.sum / self.count.max(1.0)).max(f64::MIN_POSITIVE).ln() + 1.0)
     }
 
     fn pulse(&self, lines: &Lines) -> f64 {
@@ -197,7 +195,7 @@ impl White {
             (rest, left) = (rest - n, left - n * x);
         }
         let rest = rest.max(1.0);
-        let level = (left / rest).max(UNEXPLAINED * self.sum / self.count).max(FLOOR);
+        let level = (left / rest).max(f64::MIN_POSITIVE);
         let height = (fundamental.1 - level).max(0.0);
         let explained = |(n, x): (f64, f64), most: f64| {
             let v = x.clamp(level, level + most);
