@@ -10,7 +10,10 @@ use common::{Run, try_play};
 use gst::glib;
 use gst::prelude::*;
 use gst_analytics::prelude::*;
-use gst_analytics::{AnalyticsClassificationMtd, AnalyticsODMtd, AnalyticsRelationMeta, RelTypes};
+use gst_analytics::{
+    AnalyticsClassificationMtd, AnalyticsODMtd, AnalyticsRelationMeta, AnalyticsTrackingMtd,
+    RelTypes,
+};
 use gst_video::VideoRegionOfInterestMeta;
 use gstheartrate::meta::{FaceCropMeta, HeartRateMeta, PulseTestMeta};
 
@@ -22,6 +25,8 @@ const CHAIN: &str = "facecrop name=crop ! hrnetinfer ! ppg2bpm";
 struct Detected {
     kind: String,
     rect: [f64; 4],
+    /// The id of a tracking entry that is related to it.
+    track: Option<u64>,
     classes: Vec<(String, f32)>,
 }
 
@@ -44,12 +49,18 @@ fn detected(meta: &gst::MetaRef<AnalyticsRelationMeta>) -> Vec<Detected> {
             meta.iter_direct_related::<AnalyticsClassificationMtd>(id, RelTypes::RELATE_TO);
         related.map(|c| (c.quark(0).as_str().to_string(), c.level(0))).collect()
     };
+    let track = |id: u32| {
+        meta.iter_direct_related::<AnalyticsTrackingMtd>(id, RelTypes::RELATE_TO)
+            .next()
+            .map(|t| t.info().0)
+    };
     let one = |od: gst_analytics::AnalyticsMtdRef<AnalyticsODMtd>| {
         let at = od.location().unwrap();
         let rect = [at.x, at.y, at.w, at.h].map(f64::from);
         Detected {
             kind: od.obj_type().unwrap().as_str().to_string(),
             rect,
+            track: track(od.id()),
             classes: classes(od.id()),
         }
     };
@@ -221,5 +232,32 @@ fn what_is_no_face_is_left_to_the_built_in_detector() {
     });
     run.assert_reads("no face", 9.0, 1.5);
     assert_eq!(run.ids(), [1]);
-    assert!(frames.iter().all(|s| s.classes == 0));
+    // To upstream's two comes one of facecrop's own, which has the rate.
+    let last = frames.last().unwrap();
+    let said: Vec<_> = last.detected.iter().map(|d| (d.kind.as_str(), d.classes.len())).collect();
+    assert_eq!(said, [("face", 0), ("person", 0), ("face", 1)]);
+    assert_eq!(last.detected[2].classes[0].0, "72 bpm");
+}
+
+#[test]
+fn faces_that_are_found_here_are_detections_with_tracks() {
+    // A second facecrop finds the faces by itself, and marks none twice.
+    for chain in [CHAIN.to_string(), format!("{CHAIN} ! facecrop")] {
+        let (run, frames) = run(TWO, &chain, |_, buffer| {
+            AnalyticsRelationMeta::add(buffer);
+        });
+        run.assert_reads("found here", 9.0, 1.5);
+        for seen in &frames {
+            assert_eq!(seen.detected.len(), seen.faces.len(), "{seen:?}");
+            for (detected, (id, rect)) in seen.detected.iter().zip(&seen.faces) {
+                assert_eq!(
+                    (detected.kind.as_str(), detected.track),
+                    ("face", Some(u64::from(*id)))
+                );
+                assert!(near(detected.rect, *rect), "{seen:?}");
+            }
+            assert_related(seen);
+        }
+        assert_eq!(frames.last().unwrap().classes, 2, "{chain}");
+    }
 }

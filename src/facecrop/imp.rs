@@ -7,6 +7,8 @@ use gst_base::prelude::*;
 use gst_base::subclass::base_transform::{InputBuffer, PrepareOutputBufferSuccess};
 use gst_base::subclass::prelude::*;
 
+#[cfg(feature = "v1_24")]
+use super::analytics;
 use super::area::RgbRows;
 use super::detector::{Detection, Detector};
 use super::frame::{FORMATS, Frame};
@@ -198,6 +200,8 @@ impl FaceCropElement {
         let Faces { faces, given, step, size, frame: (width, height), has_colour } = faces;
         let detector = if given { self.settings().detector } else { DetectorKind::None };
         upstream::write(buffer, detector, &faces, (width as u32, height as u32));
+        #[cfg(feature = "v1_24")]
+        analytics::write(buffer, &faces);
         let crop = |face: Face| {
             let [x, y, w, h] = face.rect;
             let (width, height) = (width as f64, height as f64);

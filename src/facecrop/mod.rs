@@ -3,6 +3,8 @@
 //! Free of GStreamer, for tools: [`detector::Detector`], [`tracker::Tracker`],
 //! [`pixels::Picture`], [`area`].
 
+#[cfg(feature = "v1_24")]
+mod analytics;
 pub mod area;
 pub mod detector;
 mod follow;

@@ -54,10 +54,14 @@ impl Cut {
 }
 
 /// A face of this frame.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Face {
     /// Stable while the face is followed.
     pub id: u32,
+    /// Seconds since it was first found.
+    pub age: f64,
+    /// The detector's confidence when it last found it, 0..1.
+    pub score: f32,
     /// x, y, w, h in pixels, without margin; may reach over the picture's border.
     pub rect: [f64; 4],
     /// Planar R, G, B of this frame's crop.
@@ -99,7 +103,10 @@ pub struct Track {
     /// Seconds since it was given up, which keeps it only to be recognised.
     pub lost: Option<f64>,
     pub detection: Option<usize>,
-    /// What the last detection said.
+    /// Seconds since it was first found.
+    pub age: f64,
+    /// What the last detection said: confidence and size.
+    pub score: f32,
     found_size: f64,
     /// Seconds since then.
     since_found: f64,
@@ -139,6 +146,8 @@ impl Track {
             unseen: 0.0,
             lost: None,
             detection: None,
+            age: 0.0,
+            score: 1.0,
             found_size: place.size(),
             since_found: 0.0,
             disagreed: 0.0,
@@ -333,7 +342,8 @@ impl Track {
         };
         self.stored = Some(stored);
         let previous = previous.map(|p| p.pixels);
-        Face { id: self.id, rect, pixels, previous, light, reasons, detection: self.detection }
+        let Track { id, age, score, detection, .. } = *self;
+        Face { id, age, score, rect, pixels, previous, light, reasons, detection }
     }
 
     /// How the light on this frame's crop and around it differs from `before`.

@@ -113,6 +113,7 @@ impl Tracker {
         let crossing = self.crossing(step.dt);
         let mut lost_sight = false;
         for (track, crossing) in self.tracks.iter_mut().zip(crossing) {
+            track.age += step.dt;
             match &mut track.lost {
                 Some(lost) => {
                     *lost += step.dt;
@@ -183,7 +184,7 @@ impl Tracker {
         for (t, d) in &pairs {
             let track = &mut self.tracks[*t];
             track.found(FaceBox::from_rect(detections[*d].rect), &cut, picture);
-            track.detection = Some(*d);
+            (track.detection, track.score) = (Some(*d), detections[*d].score);
             track.confirmed_id |= detections[*d].id == Some(track.id);
             taken[*d] = true;
         }
@@ -249,6 +250,7 @@ impl Tracker {
             let (id, given) = self.new_id(detections[d].id);
             let mut track = Track::new(id, FaceBox::from_rect(rect), cut, picture);
             (track.given_id, track.detection) = (given, Some(d));
+            track.score = detections[d].score;
             self.tracks.push(track);
         }
     }

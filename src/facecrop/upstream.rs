@@ -15,7 +15,7 @@ use crate::meta::{FaceCropMeta, HeartRateMeta, is_face_region};
 use crate::meta::{FaceDetection, SAME_FACE, iou};
 
 /// The type of the regions written here.
-const FACE: &str = "face";
+pub const FACE: &str = "face";
 /// Upstream that has marked no face for so long, seconds, is no detector (any more).
 const SILENT: f64 = 2.0;
 
@@ -72,13 +72,13 @@ fn confidence(roi: &VideoRegionOfInterestMeta) -> Option<f32> {
 }
 
 /// The faces that upstream has marked: its regions, in the order of the metas, but for those with an
-/// id of `own`, then its object detections. Ids are taken where no other face of the frame has the same.
+/// id of `own`, then its object detections, but for those tracked by one. Ids are taken where no other face of the frame has the same.
 fn read(buffer: &gst::BufferRef, own: &[i32]) -> Vec<Detection> {
     let rois = buffer.iter_meta::<VideoRegionOfInterestMeta>();
     let rois = rois.filter(|roi| is_face_region(roi) && !own.contains(&roi.id()));
     let mut faces: Vec<Detection> = rois.map(|roi| region(&roi)).collect();
     #[cfg(feature = "v1_24")]
-    add_detections(buffer, &mut faces);
+    add_detections(buffer, own, &mut faces);
     let ids: Vec<_> = faces.iter().map(|face| face.id).collect();
     for face in &mut faces {
         let unique = ids.iter().filter(|id| **id == face.id).count() == 1;
@@ -99,11 +99,15 @@ fn region(roi: &VideoRegionOfInterestMeta) -> Detection {
 /// Adds the object detections to the `regions`. One that lies on a region is the same face, marked
 /// both ways: it gives an id where the region has none.
 #[cfg(feature = "v1_24")]
-fn add_detections(buffer: &gst::BufferRef, regions: &mut Vec<Detection>) {
+fn add_detections(buffer: &gst::BufferRef, own: &[i32], regions: &mut Vec<Detection>) {
     let count = regions.len();
     for FaceDetection { rect, score, tracking_id, .. } in FaceDetection::read(buffer) {
         // A region's id is an i32.
-        let id = tracking_id.and_then(|id| i32::try_from(id).ok()).map(|id| id as u32);
+        let id = tracking_id.and_then(|id| i32::try_from(id).ok());
+        if id.is_some_and(|id| own.contains(&id)) {
+            continue;
+        }
+        let id = id.map(|id| id as u32);
         match regions[..count].iter_mut().find(|region| iou(region.rect, rect) > SAME_FACE) {
             Some(region) => region.id = region.id.or(id),
             None => regions.push(Detection { rect, score, id }),
