@@ -166,6 +166,24 @@ fn check_saved(folder: &Path, window: &Value) {
 }
 
 #[test]
+fn what_was_read_before_a_break_is_saved() {
+    let folder = folder("break");
+    let (set, save) = (folder.join("set"), folder.join("saved"));
+    record(&set.join("a"), "bpm=75", "{}");
+    fs::create_dir(set.join("b")).unwrap();
+    fs::copy(set.join("a/ground_truth.csv"), set.join("b/ground_truth.csv")).unwrap();
+    fs::write(set.join("b/video.mkv"), "no video").unwrap();
+    let [save_text, set] = [&save, &set].map(|p| p.to_str().unwrap());
+    let output = hrnet(&["evaluate", "--save", save_text, set]);
+    assert_eq!(output.status.code(), Some(2));
+    let saved = json(&["signal", "--json", save.join("a.csv").to_str().unwrap()]);
+    let n = saved["n"].as_u64().unwrap();
+    assert!((2..=3).contains(&n), "{saved}");
+    assert!(number(&saved["mae"]) < 1.0, "{saved}");
+    assert_eq!(fs::read_dir(&save).unwrap().count(), 1);
+}
+
+#[test]
 fn what_is_wrong_is_named_in_a_line_and_nothing_is_left_behind() {
     let folder = folder("bad");
     let set = folder.join("set");

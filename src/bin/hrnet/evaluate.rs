@@ -51,7 +51,8 @@ pub struct Args {
     /// Write every reading of the network to this CSV file
     #[arg(long, value_name = "OUT.csv")]
     readings: Option<PathBuf>,
-    /// Write the pulse samples of each subject to a CSV file in this folder, for `hrnet signal`
+    /// Write the pulse samples of each subject, once it is read, to a CSV file in this folder, for
+    /// `hrnet signal`
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
     /// Write tables and plots to this HTML file
@@ -70,11 +71,11 @@ pub fn run(args: &Args) -> Result<(), String> {
     // A file that can't be written is told of before the work.
     let create = |path: &Option<PathBuf>| path.as_deref().map(Partial::create).transpose();
     let (report, table) = (create(&args.report)?, create(&args.readings)?);
+    if let Some(folder) = &args.save {
+        make_folder(folder)?;
+    }
     let outcomes = play_all(args, &subjects)?;
     let results = Results { outcomes, windows: args.windows.clone(), by: args.by.clone() };
-    if let Some(folder) = &args.save {
-        save(folder, &results)?;
-    }
     if let Some(file) = table {
         readings(&results).write(file)?;
     }
@@ -130,8 +131,8 @@ fn play_all(args: &Args, subjects: &[Subject]) -> Result<Vec<Outcome>, String> {
     let progress = Progress::new(subjects.len());
     let outcomes = parallel(args.jobs, subjects.len(), |i| {
         let recording = Recording::play(&subjects[i], &settings)?;
-        if args.save.is_some() && !recording.derivative && recording.to_csv().is_some() {
-            return Err("--save: the network's output is not the rate of change of a wave".into());
+        if let Some(folder) = &args.save {
+            save(folder, &recording)?;
         }
         let outcome = Outcome::new(recording, &args.windows);
         progress.step(&subjects[i].name);
@@ -181,16 +182,15 @@ fn readings(results: &Results) -> Readings {
     readings
 }
 
-fn save(folder: &Path, results: &Results) -> Result<(), String> {
-    make_folder(folder)?;
-    for Outcome { recording, .. } in &results.outcomes {
-        match recording.to_csv() {
-            Some(text) => {
-                let path = folder.join(format!("{}.csv", recording.name));
-                Partial::create(&path)?.finish_with(&text)?;
-            }
-            None => eprintln!("hrnet: {}: no face, nothing to save", recording.name),
-        }
+/// Writes the samples of one recording, at once: hours of work outlast a break.
+fn save(folder: &Path, recording: &Recording) -> Result<(), String> {
+    let Some(text) = recording.to_csv() else {
+        eprintln!("hrnet: {}: no face, nothing to save", recording.name);
+        return Ok(());
+    };
+    if !recording.derivative {
+        return Err("--save: the network's output is not the rate of change of a wave".into());
     }
-    Ok(())
+    let path = folder.join(format!("{}.csv", recording.name));
+    Partial::create(&path)?.finish_with(&text)
 }
