@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 EVERY = (1, 4, 8)
 MOST_MULTIPLY_ADDS, MOST_KILOBYTES = 60e6, 1200
 HEAD = ("| network | weights, thousand | FP16, kB | million multiply-adds, every 1 / 4 / 8 | MAE "
-        "| within 2 bpm, % | within 5 bpm, % |\n|---|---|---|---|---|---|---|")
+        "| within 2 bpm, % | within 5 bpm, % | line, dB |\n|---|---|---|---|---|---|---|---|")
 
 
 def train(config: dict, clips: list[Clip], out: Path) -> DeepPhys:
@@ -46,20 +46,22 @@ def refuse_excess(name: str, table: dict) -> None:
                          f"{MOST_MULTIPLY_ADDS / 1e6:.0f} M and {MOST_KILOBYTES} kB")
 
 
-def errors(model: DeepPhys, clips: list[Clip], every: int) -> np.ndarray:
-    """bpm, a value for each window of 10 s."""
-    return np.array([row["error"] for clip in clips for row in rate_errors(clip, predict(model, clip, every))])
+def errors(model: DeepPhys, clips: list[Clip], every: int) -> tuple[np.ndarray, float]:
+    """bpm, a value for each window of 10 s; and the mean height of the true rate's line, dB."""
+    rows = [row for clip in clips for row in rate_errors(clip, predict(model, clip, every))]
+    return np.array([row["error"] for row in rows]), np.mean([row["level"] for row in rows])
 
 
 def line(name: str, model: DeepPhys, clips: list[Clip]) -> str:
     """A row of the table."""
-    found = [errors(model, clips, every) for every in EVERY]
+    found, levels = zip(*(errors(model, clips, every) for every in EVERY))
     size = kilobytes(model.cpu())
     weights = sum(p.numel() for p in model.parameters()) / 1000
     cost = " / ".join(f"{model.config.multiply_adds(every) / 1e6:.1f}" for every in EVERY)
     within = " | ".join(" / ".join(f"{100 * np.mean(e <= limit):.1f}" for e in found) for limit in (2, 5))
     mae = " / ".join(f"{e.mean():.1f}" for e in found)
-    return f"| {name} | {weights:.0f} | {size:.0f} | {cost} | {mae} | {within} |"
+    level = " / ".join(f"{level:.2f}" for level in levels)
+    return f"| {name} | {weights:.0f} | {size:.0f} | {cost} | {mae} | {within} | {level} |"
 
 
 def main() -> None:

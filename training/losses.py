@@ -44,6 +44,20 @@ def band_correlation(x: torch.Tensor, y: torch.Tensor, interval: torch.Tensor) -
     return cross / (power[0] * power[1]).clamp_min(1e-12).sqrt()
 
 
+def peak_share(x: torch.Tensor, interval: torch.Tensor) -> torch.Tensor:
+    """Share of each row's power in band that lies in its highest line (three bins under a Hann window).
+
+    The signal stage looks for a line, whatever its height: a quiet output with a clean line would be
+    a pulse to it.
+    """
+    frames = x.shape[1]
+    window = torch.hann_window(frames, periodic=False, device=x.device)
+    power = torch.fft.rfft(window * (x - x.mean(1, keepdim=True))).abs().square()
+    power = power * band_weight(frames, interval)
+    lines = torch.nn.functional.avg_pool1d(power[:, None], 3, 1, 1)[:, 0] * 3
+    return lines.amax(1) / power.sum(1).clamp_min(1e-12)
+
+
 def pulse_loss(
     prediction: torch.Tensor,
     label: torch.Tensor,
@@ -54,9 +68,10 @@ def pulse_loss(
 
     With a pulse: 1 - r of the waves in band, some 1 - r of the derivatives, some squared error
     against the standardised derivative, which teaches the output to shrink where it is unsure.
-    Without (label all 0): the squared error alone, which keeps the output quiet. `weights` holds
-    `loss`, `derivative_weight`, `mse_weight` and `lifeless_weight`; with the loss `mse` a stretch
-    with a pulse has the squared error alone, too.
+    Without (label all 0): the squared error, which keeps the output quiet, and the share of the
+    highest line, which keeps it from looking like a pulse. `weights` holds `loss`,
+    `derivative_weight`, `mse_weight`, `lifeless_weight` and `peak_weight`; with the loss `mse` a
+    stretch with a pulse has the squared error alone, too.
     """
     alive = label.std(1) > NO_PULSE
     target = torch.where(alive[:, None], standardise(label), torch.zeros_like(label))
@@ -67,10 +82,12 @@ def pulse_loss(
     pulse = pulse + weights["mse_weight"] * error
     if weights["loss"] == "mse":
         pulse = error
-    loss = torch.where(alive, pulse, weights["lifeless_weight"] * error).mean()
+    peak = peak_share(prediction, interval)
+    lifeless = weights["lifeless_weight"] * error + weights["peak_weight"] * peak
+    loss = torch.where(alive, pulse, lifeless).mean()
     return loss, {"loss": loss.item(), "r_wave": mean(wave[alive]),
                   "r_derivative": mean(derivative[alive]),
-                  "mse": mean(error[alive]), "mse_lifeless": mean(error[~alive])}
+                  "mse": mean(error[alive]), "mse_lifeless": mean(error[~alive]), "peak": mean(peak[~alive])}
 
 
 def mean(x: torch.Tensor) -> float:

@@ -19,9 +19,10 @@ from losses import LOSSES, pulse_loss
 from network import DeepPhys, ModelConfig, read_config, refuse_unknown
 from weights import load_model, save_model
 
-COLUMNS = ["step", "epoch", "seconds", "lr", "loss", "r_wave", "r_derivative", "mse", "mse_lifeless"]
+COLUMNS = ["step", "epoch", "seconds", "lr", "loss", "r_wave", "r_derivative", "mse", "mse_lifeless",
+           "peak"]
 KEYS = ["seed", "epochs", "batch_clips", "stretch", "loss", "learning_rate", "weight_decay",
-        "derivative_weight", "mse_weight", "lifeless_weight", "noise_share", "cover_share", "freeze",
+        "derivative_weight", "mse_weight", "lifeless_weight", "peak_weight", "noise_share", "cover_share", "freeze",
         "bf16", "threads"]
 
 

@@ -94,7 +94,7 @@ impl Clip {
         let framing = recipe::random_framing(rng, (set, view), motion, texture.as_ref(), &moments);
         let recipe::Framing { poses, crops, size, face_width } = framing;
         let base = recipe::random_base(rng, skin_tone);
-        let light = Light::random(rng, kind, base);
+        let light = Light::random(rng, kind, base, recipe::glitter(set));
         let camera = recipe::random_camera(rng);
         let canvas = backdrop::random(rng, size.0, size.1);
         let compression = Compression::random(rng, set);

@@ -146,11 +146,17 @@ impl Light {
         }
     }
 
-    /// A light of a kind; `base` as in [`Light::steady`].
-    pub fn random(rng: &mut fastrand::Rng, kind: Kind, base: [f64; 3]) -> Light {
+    /// A light of a kind; `base` as in [`Light::steady`]. The highlight glitters by up to `glitter`, a
+    /// fraction and Hz.
+    pub fn random(
+        rng: &mut fastrand::Rng,
+        kind: Kind,
+        base: [f64; 3],
+        glitter: (f64, f64),
+    ) -> Light {
         let mut light = Light::steady(base);
         light.shine = if chance(rng, 0.6) { log_uniform(rng, 4.0, 50.0) } else { 0.0 };
-        light.shimmer.sines(uniform(rng, 0.0, 0.1), 3, 0.05, 2.0, rng);
+        light.shimmer.sines(uniform(rng, 0.0, glitter.0), 3, 0.05, glitter.1, rng);
         match kind {
             Kind::Steady => {}
             Kind::Drift => light.drift(rng),

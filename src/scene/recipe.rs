@@ -150,6 +150,15 @@ pub fn random_light(rng: &mut fastrand::Rng, alive: bool, set: Set) -> light::Ki
     if chance(rng, deceptive) { light::Kind::deceptive(rng) } else { light::Kind::random(rng) }
 }
 
+/// By how much, and up to how many Hz, a highlight glitters. A spot that gets brighter and darker on
+/// a lifeless face has been read as a pulse: what is learnt from has more of it.
+pub fn glitter(set: Set) -> (f64, f64) {
+    match set {
+        Set::Training => (0.25, 4.0),
+        Set::Validation => (0.1, 2.0),
+    }
+}
+
 /// What a clip's pictures show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {

@@ -44,7 +44,7 @@ class Candidates(unittest.TestCase):
                 sys.argv = argv
             head, rule, *rows = (path / "out" / "table.md").read_text().splitlines()
         self.assertEqual([row.split(" | ")[0] for row in rows], ["| a"])
-        self.assertEqual({line.count("|") for line in (head, rule, *rows)}, {8})
+        self.assertEqual({line.count("|") for line in (head, rule, *rows)}, {9})
 
 
 if __name__ == "__main__":

@@ -16,15 +16,16 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from data import batches, read_clips  # noqa: E402
-from evaluate import band_level, predict, rate, rate_errors, windows  # noqa: E402
+from evaluate import band_level, line_level, predict, rate, rate_errors, windows  # noqa: E402
 from export import CONTRACT, to_onnx  # noqa: E402
-from losses import band_correlation, pulse_loss  # noqa: E402
+from losses import band_correlation, peak_share, pulse_loss  # noqa: E402
 from network import DeepPhys, ModelConfig, read_config  # noqa: E402
 from toy import write_toy  # noqa: E402
 from train import Training, configure, judge, parse_arguments, run  # noqa: E402
 from weights import import_onnx, load_model  # noqa: E402
 
-WEIGHTS = {"loss": "correlation", "derivative_weight": 0.3, "mse_weight": 0.3, "lifeless_weight": 1.0}
+WEIGHTS = {"loss": "correlation", "derivative_weight": 0.3, "mse_weight": 0.3, "lifeless_weight": 1.0,
+           "peak_weight": 0.5}
 SMALL = ModelConfig(channels=(4, 8), dense=16)
 # One of each kind: what is exported must compute what was trained.
 KINDS = [
@@ -89,6 +90,18 @@ class Losses(unittest.TestCase):
         loud, parts = pulse_loss(label.roll(1, 0) + label, label, interval, WEIGHTS)
         self.assertGreater(loud.item(), quiet.item())
         self.assertAlmostEqual(parts["mse_lifeless"], 0.5, delta=0.05)
+
+
+    def test_a_lifeless_stretch_wants_no_line_however_quiet(self):
+        interval = torch.tensor([1 / 30])
+        noise = torch.randn(1, 300, generator=torch.Generator().manual_seed(2)).diff(append=torch.zeros(1, 1))
+        self.assertAlmostEqual(peak_share(0.01 * sine(84), interval).item(), 1, delta=0.05)
+        self.assertLess(peak_share(noise, interval).item(), 0.35)
+        nothing = torch.zeros(1, 300)
+        lined, parts = pulse_loss(0.01 * sine(84), nothing, interval, WEIGHTS)
+        mere, _ = pulse_loss(0.01 * noise, nothing, interval, WEIGHTS)
+        self.assertGreater(lined.item(), mere.item() + 0.3)
+        self.assertGreater(parts["peak"], 0.9)
 
 
 class Data(unittest.TestCase):
@@ -209,6 +222,20 @@ class Data(unittest.TestCase):
 
 
 class Evaluation(unittest.TestCase):
+    def test_a_line_stands_out_by_what_it_was_made_with(self):
+        rng = np.random.default_rng(7)
+        levels = []
+        for _ in range(50):
+            interval = rng.uniform(0.02, 0.045, 300)
+            time = np.cumsum(interval)
+            # Steps of a white wave: their noise is uneven in frequency, as a derivative's is.
+            noise = np.diff(rng.standard_normal(301)) / interval
+            pulse = 5 * np.cos(2 * np.pi * 1.4 * (time - interval / 2))
+            levels.append(line_level(time, interval, pulse + noise, 84))
+        # Hann, T = 9.75 s: the line has (5 T / 4)^2, the noise (2 pi f)^2 T^2 3 / 8 / 300.
+        expected = 10 * np.log10((5 / 4) ** 2 / ((2 * np.pi * 1.4) ** 2 * 3 / 8 / 300))
+        self.assertAlmostEqual(np.mean(levels), expected, delta=0.7)
+
     def test_rate_follows_uneven_time(self):
         rng = np.random.default_rng(3)
         interval = rng.uniform(0.02, 0.06, 280)
