@@ -72,7 +72,7 @@ class Options(unittest.TestCase):
 
     def test_groups_take_text_numbers_and_nothing(self):
         with redirect_stdout(io.StringIO()) as out:
-            print_by([{"error": 1.0, "x": value} for value in ("h264", 3, 9.5, None)], "x", [4])
+            print_by([{"error": 1.0, "level": 12.0, "x": value} for value in ("h264", 3, 9.5, None)], "x", [4])
         names = [line.split(" n ")[0].split()[1:] for line in out.getvalue().splitlines()]
         self.assertEqual(names, [["h264"], ["to", "4"], ["to", "more"]])
         self.assertEqual(summary([]), "n    0")
