@@ -25,8 +25,8 @@ const CHAIN: &str = "facecrop name=crop ! hrnetinfer ! ppg2bpm";
 struct Detected {
     kind: String,
     rect: [f64; 4],
-    /// The id of a tracking entry that is related to it.
-    track: Option<u64>,
+    /// The tracking entry that is related to it: id, first and last seen in ns.
+    track: Option<(u64, u64, u64)>,
     classes: Vec<(String, f32)>,
 }
 
@@ -52,7 +52,8 @@ fn detected(meta: &gst::MetaRef<AnalyticsRelationMeta>) -> Vec<Detected> {
     let track = |id: u32| {
         meta.iter_direct_related::<AnalyticsTrackingMtd>(id, RelTypes::RELATE_TO)
             .next()
-            .map(|t| t.info().0)
+            .map(|t| t.info())
+            .map(|(id, first, last, _)| (id, first.nseconds(), last.nseconds()))
     };
     let one = |od: gst_analytics::AnalyticsMtdRef<AnalyticsODMtd>| {
         let at = od.location().unwrap();
@@ -247,13 +248,13 @@ fn faces_that_are_found_here_are_detections_with_tracks() {
             AnalyticsRelationMeta::add(buffer);
         });
         run.assert_reads("found here", 9.0, 1.5);
-        for seen in &frames {
+        for (seen, time) in frames.iter().zip((0..).map(|i: u64| i * 1_000_000_000 / 30)) {
             assert_eq!(seen.detected.len(), seen.faces.len(), "{seen:?}");
             for (detected, (id, rect)) in seen.detected.iter().zip(&seen.faces) {
-                assert_eq!(
-                    (detected.kind.as_str(), detected.track),
-                    ("face", Some(u64::from(*id)))
-                );
+                let (track, first, last) = detected.track.expect("it is followed");
+                assert_eq!((detected.kind.as_str(), track), ("face", u64::from(*id)));
+                // Both faces are there from the first frame on; ages are summed up in f64.
+                assert!(first < 1000 && last.abs_diff(time) < 1000, "{first} {last} at {time}");
                 assert!(near(detected.rect, *rect), "{seen:?}");
             }
             assert_related(seen);

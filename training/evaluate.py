@@ -74,8 +74,8 @@ def rate(time: np.ndarray, interval: np.ndarray, derivative: np.ndarray) -> floa
 
 
 def line_level(time: np.ndarray, interval: np.ndarray, derivative: np.ndarray, bpm: float) -> float:
-    """How far the line at the true rate stands out of what is beside it, in dB: what of
-    the pulse there is to find. Tells networks apart that err alike.
+    """How far the line at the true rate stands out of what is beside it, in dB: what of the pulse
+    there is to find. Tells networks apart that err alike.
 
     Power under a Hann window; what is beside it by a parabola through its logarithms, whose mean
     lies below the logarithm of the mean by Euler's constant (power of noise is exponential).

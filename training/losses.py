@@ -33,12 +33,16 @@ def band_weight(frames: int, interval: torch.Tensor) -> torch.Tensor:
     return rise * fall / frequency.clamp_min(BAND[0] / 2).square()
 
 
+def spectrum(x: torch.Tensor) -> torch.Tensor:
+    """Each row less its mean, under a Hann window, by frequency."""
+    window = torch.hann_window(x.shape[1], periodic=False, device=x.device)
+    return torch.fft.rfft(window * (x - x.mean(1, keepdim=True)))
+
+
 def band_correlation(x: torch.Tensor, y: torch.Tensor, interval: torch.Tensor) -> torch.Tensor:
     """Pearson's r of each row's pulse waves: both integrated and band-passed, by their spectra."""
-    frames = x.shape[1]
-    window = torch.hann_window(frames, periodic=False, device=x.device)
-    x, y = (torch.fft.rfft(window * (s - s.mean(1, keepdim=True))) for s in (x, y))
-    weight = band_weight(frames, interval)
+    weight = band_weight(x.shape[1], interval)
+    x, y = spectrum(x), spectrum(y)
     cross = (weight * (x * y.conj()).real).sum(1)
     power = [(weight * s.abs().square()).sum(1) for s in (x, y)]
     return cross / (power[0] * power[1]).clamp_min(1e-12).sqrt()
@@ -50,10 +54,7 @@ def peak_share(x: torch.Tensor, interval: torch.Tensor) -> torch.Tensor:
     The signal stage looks for a line, whatever its height: a quiet output with a clean line would be
     a pulse to it.
     """
-    frames = x.shape[1]
-    window = torch.hann_window(frames, periodic=False, device=x.device)
-    power = torch.fft.rfft(window * (x - x.mean(1, keepdim=True))).abs().square()
-    power = power * band_weight(frames, interval)
+    power = spectrum(x).abs().square() * band_weight(x.shape[1], interval)
     lines = torch.nn.functional.avg_pool1d(power[:, None], 3, 1, 1)[:, 0] * 3
     return lines.amax(1) / power.sum(1).clamp_min(1e-12)
 

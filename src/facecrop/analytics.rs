@@ -6,9 +6,7 @@ use gst_analytics::{AnalyticsRelationMeta, AnalyticsTrackingMtd, RelTypes};
 
 use super::track::Face;
 use super::upstream::FACE;
-use crate::meta::{FaceDetection, SAME_FACE, iou};
-
-type Meta<'a> = gst::MetaRefMut<'a, AnalyticsRelationMeta, gst::meta::Standalone>;
+use crate::meta::{FaceDetection, Relations, SAME_FACE, iou, relate};
 
 /// Adds a detection and, related to it, a tracking entry with the face's id for each of `faces` on
 /// which no detection lies yet. Others' entries stay as they are.
@@ -27,14 +25,12 @@ pub fn write(buffer: &mut gst::BufferRef, faces: &[Face]) {
 }
 
 /// One face in a frame of the time `now`; returns its tracking entry. The box is rounded, not clipped.
-fn add(meta: &mut Meta, face: &Face, now: gst::ClockTime) -> Result<u32, glib::BoolError> {
+fn add(meta: &mut Relations, face: &Face, now: gst::ClockTime) -> Result<u32, glib::BoolError> {
     let [x, y, w, h] = face.rect.map(|v| v.round() as i32);
     let detection = meta.add_od_mtd(glib::Quark::from_str(FACE), x, y, w, h, face.score)?.id();
     let since = now.saturating_sub(gst::ClockTime::from_seconds_f64(face.age));
     let track = meta.add_tracking_mtd(u64::from(face.id), since)?.id();
-    for (a, b) in [(detection, track), (track, detection)] {
-        meta.set_relation(RelTypes::RELATE_TO, a, b)?;
-    }
+    relate(meta, RelTypes::RELATE_TO, detection, track)?;
     Ok(track)
 }
 

@@ -1,11 +1,24 @@
 //! Faces among the object detections of a `GstAnalyticsRelationMeta`.
 
+use gst::glib;
 use gst_analytics::prelude::*;
 use gst_analytics::{
     AnalyticsMtdRef, AnalyticsODMtd, AnalyticsRelationMeta, AnalyticsTrackingMtd, RelTypes,
 };
 
 use super::is_face_type;
+
+/// A relation meta that can be written to.
+pub type Relations<'a> = gst::MetaRefMut<'a, AnalyticsRelationMeta, gst::meta::Standalone>;
+
+/// Sets the relation of two entries, found from either.
+///
+/// # Errors
+/// Where one of them is not the meta's.
+pub fn relate(meta: &mut Relations, kind: RelTypes, a: u32, b: u32) -> Result<(), glib::BoolError> {
+    meta.set_relation(kind, a, b)?;
+    meta.set_relation(kind, b, a)
+}
 
 /// An object detection whose type is a face's and that covers a pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]

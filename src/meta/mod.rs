@@ -17,7 +17,7 @@ mod reasons;
 
 pub use face_crop::{FaceCrop, FaceCropMeta, LightChange, Previous};
 #[cfg(feature = "v1_24")]
-pub use face_detection::FaceDetection;
+pub use face_detection::{FaceDetection, Relations, relate};
 pub use face_region::{SAME_FACE, iou, is_face_region, is_face_type};
 pub use heart_rate::{Face, HeartRateMeta, Status};
 pub use message::HeartRateMessage;

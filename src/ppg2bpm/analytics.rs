@@ -9,9 +9,7 @@ use gst_analytics::prelude::*;
 use gst_analytics::{AnalyticsClassificationMtd, AnalyticsRelationMeta, RelTypes};
 
 use super::owners::owners;
-use crate::meta::{Face, FaceDetection};
-
-type Meta<'a> = gst::MetaRefMut<'a, AnalyticsRelationMeta, gst::meta::Standalone>;
+use crate::meta::{Face, FaceDetection, Relations, relate};
 
 /// How the class of a reading ends.
 const UNIT: &str = " bpm";
@@ -28,14 +26,14 @@ pub fn write(buffer: &mut gst::BufferRef, faces: &[Face], (width, height): (f64,
         .collect();
     for (detection, face) in found.iter().zip(owners(&boxes, faces)) {
         if let (Some(face), Some(meta)) = (face, buffer.meta_mut::<AnalyticsRelationMeta>()) {
-            relate(meta, detection.mtd, face);
+            write_one(meta, detection.mtd, face);
         }
     }
 }
 
 /// Makes the reading of `face` the only one that is related to `detection`. Nothing can be taken out
 /// of the meta: where an earlier `ppg2bpm` has read another rate, that stays, related to nothing.
-fn relate(mut meta: Meta, detection: u32, face: &Face) {
+fn write_one(mut meta: Relations, detection: u32, face: &Face) {
     // At most as many classes as there are whole numbers of beats: a quark is never freed.
     let class = face.bpm.map(|bpm| glib::Quark::from_str(format!("{bpm:.0}{UNIT}")));
     let now = class.zip(face.confidence.map(|c| c as f32));
@@ -44,30 +42,23 @@ fn relate(mut meta: Meta, detection: u32, face: &Face) {
         return;
     }
     for (old, _) in before {
-        link(&mut meta, RelTypes::NONE, detection, old);
+        // Fails for entries that are not the meta's only.
+        let _ = relate(&mut meta, RelTypes::NONE, detection, old);
     }
     let Some((class, confidence)) = now else { return };
     let added = meta.add_one_cls_mtd(confidence, class).map(|mtd| mtd.id());
     if let Ok(new) = added {
-        link(&mut meta, RelTypes::RELATE_TO, detection, new);
+        let _ = relate(&mut meta, RelTypes::RELATE_TO, detection, new);
     }
 }
 
 /// The readings that are related to `detection`: their numbers, and class and level.
-fn readings(meta: &Meta, detection: u32) -> Vec<(u32, (glib::Quark, f32))> {
+fn readings(meta: &Relations, detection: u32) -> Vec<(u32, (glib::Quark, f32))> {
     let classes = meta
         .as_ref()
         .iter_direct_related::<AnalyticsClassificationMtd>(detection, RelTypes::RELATE_TO);
     let readings = classes.filter(|c| c.len() == 1 && c.quark(0).as_str().ends_with(UNIT));
     readings.map(|c| (c.id(), (c.quark(0), c.level(0)))).collect()
-}
-
-/// Sets the relation of two entries, found from either.
-fn link(meta: &mut Meta, kind: RelTypes, detection: u32, reading: u32) {
-    for (a, b) in [(detection, reading), (reading, detection)] {
-        // Fails for numbers that are not the meta's only.
-        let _ = meta.set_relation(kind, a, b);
-    }
 }
 
 #[cfg(test)]
@@ -140,7 +131,7 @@ mod tests {
         // Another's class, which stays.
         let mut meta = AnalyticsRelationMeta::add(buffer.make_mut());
         let smile = meta.add_one_cls_mtd(0.5, glib::Quark::from_str("smile")).unwrap().id();
-        link(&mut meta, RelTypes::RELATE_TO, 0, smile);
+        relate(&mut meta, RelTypes::RELATE_TO, 0, smile).unwrap();
         let smile = || ("smile".to_string(), 0.5);
         let passes = [
             (Some(71.6), 2, vec![smile(), ("72 bpm".to_string(), 0.75)]),

@@ -91,7 +91,6 @@ class Losses(unittest.TestCase):
         self.assertGreater(loud.item(), quiet.item())
         self.assertAlmostEqual(parts["mse_lifeless"], 0.5, delta=0.05)
 
-
     def test_a_lifeless_stretch_wants_no_line_however_quiet(self):
         interval = torch.tensor([1 / 30])
         noise = torch.randn(1, 300, generator=torch.Generator().manual_seed(2)).diff(append=torch.zeros(1, 1))
