@@ -87,7 +87,8 @@ bench-gpu: setup
 	@$(WITH_GPU); $(MAKE) training/.venv/done && $(CARGO) build --release --locked --features tensorrt --bin hrnet && \
 	training/.venv/bin/python training/bench_gpu.py --hrnet $(or $(CARGO_TARGET_DIR),target)/release/hrnet
 
-# Needs Python 3.11 or newer; PyTorch is installed into training/.venv, some 6 GB.
+# Needs Python 3.11 or newer; PyTorch is installed into training/.venv, some 6 GB,
+# 9 while it is installed.
 test-training: setup training/.venv/done
 	$(CARGO) build --locked --example run_model
 	RUN_MODEL=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/examples/run_model \
@@ -95,7 +96,7 @@ test-training: setup training/.venv/done
 
 training/.venv/done: training/requirements.txt
 	python3 -m venv training/.venv
-	training/.venv/bin/pip install --quiet --disable-pip-version-check -r training/requirements.txt
+	training/.venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check -r training/requirements.txt
 	touch $@
 
 bench: setup

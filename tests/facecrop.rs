@@ -3,7 +3,7 @@
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::{VideoFormat, VideoInfo, VideoRegionOfInterestMeta};
-use gstheartrate::meta::{FaceCrop, FaceCropMeta, PulseTestMeta, Reason};
+use gstheartrate::meta::{FaceCrop, FaceCropMeta, PulseTestMeta, Reason, TrueFace};
 
 const MS: u64 = 1_000_000;
 
@@ -386,6 +386,33 @@ fn moving_faces_are_followed_as_the_truth_says() {
             assert!(far < behind, "{motion}, frame {i}: {far} widths behind");
         }
     }
+}
+
+#[test]
+fn a_face_moves_as_the_truth_says() {
+    let (buffers, _) = play(
+        "pulsetestsrc num-buffers=240 motion=moderate \
+         ! video/x-raw,format=I420,width=640,height=480,framerate=30/1 ! facecrop",
+    );
+    // The crop's side is 1.3 times the longer side of the face's box.
+    let step = |pair: &[(gst::Buffer, gst::Segment)]| {
+        let [before, now] =
+            [&pair[0].0, &pair[1].0].map(|b| PulseTestMeta::read(b).unwrap().faces[0]);
+        let face = &faces(&pair[1].0)[0];
+        let side = 1.3 * (face.rect[2] * 640.0).max(face.rect[3] * 480.0);
+        let movement = face.movement.expect("followed");
+        let centre = |f: &TrueFace| [(f.x + f.w / 2.0) * 640.0, (f.y + f.h / 2.0) * 480.0];
+        let (a, b) = (centre(&before), centre(&now));
+        let told = [movement.x, movement.y].map(|m| f64::from(m) * side);
+        [b[0] - a[0], b[1] - a[1], told[0], told[1]]
+    };
+    let steps: Vec<[f64; 4]> = buffers.windows(2).map(step).collect();
+    let square = |f: &dyn Fn(&[f64; 4]) -> f64| steps.iter().map(|s| f(s).powi(2)).sum::<f64>();
+    for axis in 0..2 {
+        let (moved, off) = (square(&|s| s[axis]), square(&|s| s[axis] - s[axis + 2]));
+        assert!(moved > 1.0 && off < 0.05 * moved, "axis {axis}: {off} of {moved}");
+    }
+    assert_eq!(faces(&buffers[0].0)[0].movement, None);
 }
 
 /// Runs a video of the shared set through `facecrop`: stream time in seconds and faces.

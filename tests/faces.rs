@@ -51,6 +51,21 @@ fn a_lifeless_face_in_changing_light_gives_no_reading() {
     }
 }
 
+/// These nod at 204 and at 174 a minute.
+#[test]
+fn a_lifeless_face_that_nods_gives_no_reading() {
+    for (seed, light) in [(23, "drift"), (25, "step")] {
+        let motion = format!("motion=moderate seed={seed} light={light}");
+        let run =
+            play(&format!("pulsetestsrc pulse-amplitude=0 {motion} num-buffers=900 ! {ELEMENTS}"));
+        run.assert_silent(&format!("lifeless, {motion}"));
+        let moves = |f: &&Face| f.status == Status::Weak && f.reasons.contains(Reason::Motion);
+        let faces = run.frames.iter().filter(|f| f.time >= 10.0).flat_map(|f| &f.faces);
+        let told = faces.filter(moves).count();
+        assert!(told > 400, "{motion}: blamed on motion in {told} of 600 frames");
+    }
+}
+
 /// Frames whose face is weak for the light's sake, from 10 s on.
 fn blamed_on_light(run: &Run) -> usize {
     let faces = run.frames.iter().filter(|f| f.time >= 10.0).flat_map(|f| &f.faces);

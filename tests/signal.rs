@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use gstheartrate::meta::{LightChange, Reason, Reasons, Status};
+use gstheartrate::meta::{LightChange, Movement, Reason, Reasons, Status};
 use gstheartrate::ppg2bpm::faces::Seen;
 use gstheartrate::ppg2bpm::{Config, Estimate, Estimator};
 
@@ -99,6 +99,33 @@ fn light_that_is_no_number_does_no_harm() {
         estimator.push(pair[1], &Seen { light, ..seen(ppg, pair[1] - pair[0]) });
     }
     assert!((estimator.estimate().bpm().unwrap() - 72.0).abs() < 0.5);
+}
+
+#[test]
+fn a_head_that_nods_is_no_pulse_and_a_pulse_beside_it_is_one() {
+    let (times, mut random) = light_times();
+    // What a nod leaves in the wave, at 150 a minute, and where the face is, in sides of the crop.
+    let nod = |time: u64| (TAU * 2.5 * time as f64 / SECOND).sin();
+    let noise: Vec<f64> = times.iter().map(|_| 3.0 * normal(&mut random)).collect();
+    let mut read = |pulse: f64, nods: f64, size: f64| {
+        let mut estimator = Estimator::new(Config::default());
+        for (pair, noise) in times.windows(2).zip(&noise) {
+            let at = |time: u64| pulse * wave(1.2 * time as f64 / SECOND) + nods * nod(time);
+            let ppg = (at(pair[1]) - at(pair[0])) * 30.0 + noise;
+            let x = (size * (nod(pair[1]) - nod(pair[0]))) as f32;
+            let movement = Some(Movement { x, y: -x / 2.0, growth: 0.0 });
+            estimator.push(pair[1], &Seen { movement, ..seen(ppg, pair[1] - pair[0]) });
+        }
+        estimator.estimate()
+    };
+    let nodding = read(0.0, 1.0, 0.01);
+    assert_eq!((nodding.bpm(), nodding.status), (None, Status::Weak));
+    assert!(nodding.reasons.iter().any(|r| r == Reason::Motion), "{:?}", nodding.reasons);
+    // The same wave of a face that rests is a pulse's, and so is one that a nod is not in step with.
+    for (pulse, nods, size, bpm) in [(0.0, 1.0, 1e-5, 150.0), (1.0, 0.1, 0.01, 72.0)] {
+        let bpm_read = read(pulse, nods, size).bpm().unwrap();
+        assert!((bpm_read - bpm).abs() < 1.0, "{bpm_read} for {bpm}");
+    }
 }
 
 /// Ten seconds and a bit.

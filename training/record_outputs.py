@@ -4,8 +4,7 @@
     GST_PLUGIN_PATH=target/release /usr/bin/python3 training/record_outputs.py DIR
 
 Plays pulsetestsrc through facecrop and hrnetinfer in every combination of motion and light, once
-with a pulse and once without, and writes prediction,label,time,light,light_around as `hrnet signal`
-reads it; the label is 0 throughout where there is no pulse. Needs Debian's python3-gi.
+with a pulse and once without, and writes what `hrnet signal` reads; the label is 0 throughout where there is no pulse. Needs Debian's python3-gi.
 """
 
 import itertools
@@ -22,6 +21,8 @@ MOTIONS = ["still", "slight", "moderate", "strong", "carry"]
 LIGHTS = ["steady", "dim", "drift", "flicker", "step"]
 RATES = [30, 15, 25]  # frames a second
 SECONDS = 35
+# Fields of a face that stand beside its pulse, and their columns.
+BESIDE = {"light": "light", "light-around": "light_around", "move-x": "move_x", "move-y": "move_y", "growth": "growth"}
 
 
 def faces(buffer, name):
@@ -43,7 +44,7 @@ def record(source, path):
     sink = pipeline.get_by_name("sink")
     pipeline.set_state(Gst.State.PLAYING)
     with open(path, "w", encoding="utf-8") as out:
-        print("prediction,label,time,light,light_around", file=out)
+        print("prediction,label,time", *BESIDE.values(), sep=",", file=out)
         before = 0.0
         while sample := sink.pull_sample():
             buffer = sample.get_buffer()
@@ -52,8 +53,8 @@ def record(source, path):
             _owner2, read = faces(buffer, "HeartRateMeta")
             known, ppg = read[0].get_double("ppg") if read else (False, 0.0)
             if known:
-                light = ",".join(number(read[0], name) for name in ("light", "light-around"))
-                print(f"{ppg:.6f},{pulse - before:.6f},{buffer.pts * 1e-9:.9f},{light}", file=out)
+                beside = ",".join(number(read[0], name) for name in BESIDE)
+                print(f"{ppg:.6f},{pulse - before:.6f},{buffer.pts * 1e-9:.9f},{beside}", file=out)
             before = pulse
     pipeline.set_state(Gst.State.NULL)
 

@@ -4,6 +4,8 @@
 //! luma, coarse to fine. Mean and contrast are taken out of both pictures under the mask, so that a
 //! change of light is no movement; the mask leaves out the crop's corners, which are background.
 
+use crate::meta::Movement;
+
 /// Side of the finest level, at most about this: beyond it accuracy costs time and gains nothing.
 const FINEST: usize = 36;
 /// Smaller pictures tell too little.
@@ -32,6 +34,12 @@ pub struct Shift {
 
 impl Shift {
     pub const NONE: Shift = Shift { dx: 0.0, dy: 0.0, scale: 1.0, match_: 0.0 };
+
+    /// The movement from where the same picture was found `before`.
+    pub fn since(&self, before: &Shift) -> Movement {
+        let growth = (self.scale / before.scale).ln() as f32;
+        Movement { x: (self.dx - before.dx) as f32, y: (self.dy - before.dy) as f32, growth }
+    }
 }
 
 /// A luma picture of `side` × `side`.

@@ -5,7 +5,7 @@ use super::follow::{Shift, Template};
 use super::quality;
 use super::steady::{FaceBox, Steady};
 use super::surround::Surround;
-use crate::meta::{LightChange, Reason, Reasons};
+use crate::meta::{LightChange, Movement, Reason, Reasons};
 
 /// Correlation below which the crop no longer shows what the template showed. A resting face has
 /// 0.98 and more, another piece of the scene mostly less than 0.5.
@@ -70,6 +70,8 @@ pub struct Face {
     pub previous: Option<Vec<f32>>,
     /// How the light has changed since the frame before.
     pub light: Option<LightChange>,
+    /// How the face has moved since then.
+    pub movement: Option<Movement>,
     /// What pixels and movement tell against a reading.
     pub reasons: Reasons,
     /// Which of this frame's detections it was found by.
@@ -119,6 +121,8 @@ pub struct Track {
     fixed: bool,
     rect: PixelRect,
     anchor: Option<Anchor>,
+    /// Since the frame before.
+    movement: Option<Movement>,
     /// This frame's crop.
     pixels: Vec<f32>,
     /// The frame before, cropped with `rect`, and what was around it.
@@ -156,6 +160,7 @@ impl Track {
             fixed: false,
             rect,
             anchor: None,
+            movement: None,
             pixels: Vec::new(),
             stored: None,
         };
@@ -186,14 +191,13 @@ impl Track {
 
     /// Crops this frame and looks where the face has gone in `dt` seconds.
     pub fn follow(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) {
-        self.detection = None;
-        self.since_found += dt;
-        self.pixels = cut.pixels(self.rect, picture);
+        self.next_frame(dt, cut, picture);
         match self.registered(dt, cut.size) {
             Some((place, shift)) => {
                 self.set_velocity(&place, dt);
                 self.place = place;
                 if let Some(anchor) = &mut self.anchor {
+                    self.movement = Some(shift.since(&anchor.shift));
                     anchor.shift = shift;
                 }
                 (self.poor, self.unseen) = (false, 0.0);
@@ -209,13 +213,18 @@ impl Track {
 
     /// Crops this frame and goes on as before: another face is in the way.
     pub fn coast(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) {
-        self.detection = None;
-        self.since_found += dt;
-        self.pixels = cut.pixels(self.rect, picture);
+        self.next_frame(dt, cut, picture);
         self.place = self.expected(dt);
         self.poor = false;
         self.unseen += dt;
         self.anchor(cut.size);
+    }
+
+    /// Crops the frame `dt` seconds after the one before.
+    fn next_frame(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) {
+        (self.detection, self.movement) = (None, None);
+        self.since_found += dt;
+        self.pixels = cut.pixels(self.rect, picture);
     }
 
     /// Registration has lost the face, rather than having had nothing to hold on to.
@@ -341,9 +350,10 @@ impl Track {
             (pixels, Stored { pixels: stored, surround: Surround::new(next, picture) })
         };
         self.stored = Some(stored);
+        let movement = self.movement.filter(|_| previous.is_some());
         let previous = previous.map(|p| p.pixels);
         let Track { id, age, score, detection, .. } = *self;
-        Face { id, age, score, rect, pixels, previous, light, reasons, detection }
+        Face { id, age, score, rect, pixels, previous, light, movement, reasons, detection }
     }
 
     /// How the light on this frame's crop and around it differs from `before`.

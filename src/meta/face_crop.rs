@@ -25,6 +25,16 @@ pub struct LightChange {
     pub around: f32,
 }
 
+/// How a face has moved from the previous frame to this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Movement {
+    /// To the right and down, sides of the crop.
+    pub x: f32,
+    pub y: f32,
+    /// Logarithm of the ratio of its sizes.
+    pub growth: f32,
+}
+
 /// One face of a frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaceCrop {
@@ -40,6 +50,8 @@ pub struct FaceCrop {
     pub previous: Option<Previous>,
     /// `None` without a previous frame, or where nothing is seen around the face.
     pub light: Option<LightChange>,
+    /// `None` without a previous frame, or where the face was not followed from it.
+    pub movement: Option<Movement>,
     /// What the pixels and the following tell against a reading at this frame.
     pub reasons: Reasons,
 }
@@ -196,6 +208,7 @@ mod tests {
             pixels: vec![0.25, 0.5, 0.75],
             previous: None,
             light: None,
+            movement: None,
             reasons: Reasons::NONE,
         }
     }

@@ -1,6 +1,6 @@
 //! [`HeartRateMeta`], the public result.
 
-use super::{LightChange, Reasons, custom};
+use super::{LightChange, Movement, Reasons, custom};
 
 /// Name of the `GstCustomMeta`.
 pub(super) const NAME: &str = "HeartRateMeta";
@@ -54,6 +54,8 @@ pub struct Face {
     pub ppg_interval: Option<gst::ClockTime>,
     /// How the light on and around the face has changed over `ppg_interval`.
     pub light: Option<LightChange>,
+    /// How the face has moved over `ppg_interval`.
+    pub movement: Option<Movement>,
     /// Beats per minute; `None` while there is no trustworthy estimate.
     pub bpm: Option<f64>,
     /// 0..1, calibrated: of the readings at 0.9, nine in ten lie within 5 bpm.
@@ -91,6 +93,11 @@ impl Face {
             s.set("light", f64::from(face));
             s.set("light-around", f64::from(around));
         }
+        if let Some(Movement { x, y, growth }) = self.movement {
+            s.set("move-x", f64::from(x));
+            s.set("move-y", f64::from(y));
+            s.set("growth", f64::from(growth));
+        }
         s.set("status", self.status.as_str());
         s.set("reasons", gst::Array::new(self.reasons.iter().map(|r| r.as_str())));
         s.set("window", self.window.nseconds());
@@ -112,6 +119,7 @@ impl Face {
             ppg: s.get("ppg").ok(),
             ppg_interval: time("ppg-interval"),
             light: read_light(s),
+            movement: read_movement(s),
             bpm: s.get("bpm").ok(),
             confidence: s.get("confidence").ok(),
             snr: s.get("snr").ok(),
@@ -125,6 +133,11 @@ impl Face {
 fn read_light(s: &gst::StructureRef) -> Option<LightChange> {
     let value = |name| s.get::<f64>(name).ok().map(|v| v as f32);
     Some(LightChange { face: value("light")?, around: value("light-around")? })
+}
+
+fn read_movement(s: &gst::StructureRef) -> Option<Movement> {
+    let value = |name| s.get::<f64>(name).ok().map(|v| v as f32);
+    Some(Movement { x: value("move-x")?, y: value("move-y")?, growth: value("growth")? })
 }
 
 /// The array of face structures, as it stands in the meta and in the message.
@@ -191,6 +204,7 @@ mod tests {
             ppg: Some(-1.5),
             ppg_interval: Some(gst::ClockTime::from_mseconds(33)),
             light: Some(LightChange { face: 0.0078125, around: -0.25 }),
+            movement: Some(Movement { x: 0.5, y: -0.125, growth: 0.0625 }),
             bpm: Some(72.25),
             confidence: Some(0.875),
             snr: Some(6.5),

@@ -24,7 +24,8 @@ pub struct Features {
     pub jump: f64,
     /// Seconds of signal.
     pub duration: f64,
-    /// No rule speaks against it: the rate has its peak, and is neither flicker's nor the light's.
+    /// No rule speaks against it: the rate has its peak, and is neither flicker's nor the light's nor the
+    /// movement's.
     pub trusted: bool,
 }
 
@@ -47,16 +48,16 @@ impl Features {
 }
 
 /// Constant, then one weight a term. Written by training/calibrate.py.
-const WEIGHTS: [f64; 4] = [1.8409, 0.0276, 0.4927, 0.0694];
+const WEIGHTS: [f64; 4] = [1.7010, 0.0383, 0.4503, 0.0979];
 /// The share of the distrusted readings that are right, on videos. Likewise.
-const DISTRUSTED: f64 = 0.14;
+const DISTRUSTED: f64 = 0.10;
 
 /// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines
 /// for a window.
 const UNPROVEN: f64 = 0.88;
-/// Proven is what is more probable than not ([`Features::mass`]) and what the window itself has
+/// Proven is what is three times as probable as not ([`Features::mass`]) and what the window itself has
 /// significant [`Features::evidence`] for.
-const PROBABLE: f64 = 0.5;
+const PROBABLE: f64 = 0.75;
 
 /// Probability, 0..1, that the reading lies within 5 bpm of the truth.
 pub fn confidence(features: &Features) -> f64 {

@@ -9,6 +9,7 @@ use super::filter::BandPass;
 use super::folded::is_folded;
 use super::light::Light;
 use super::likelihood::Likelihood;
+use super::movement::Path;
 use super::resample::{Integral, RATE, SPARE, Sample};
 use super::tracker::Tracker;
 use super::wave::Wave;
@@ -68,6 +69,8 @@ pub struct Reading {
     pub features: Features,
     /// The light around the face pulses: at that rate, or at another, which may hide the pulse.
     pub lit: bool,
+    /// What stands at that rate goes with the movement.
+    pub moved: bool,
 }
 
 /// What is known of a face at one moment.
@@ -96,6 +99,7 @@ pub struct Estimator {
     filter: BandPass,
     integral: Integral,
     light: Light,
+    path: Path,
     frames: Frames,
     tracker: Tracker,
     /// Time of the first sample; all others are counted from it.
@@ -117,6 +121,7 @@ impl Estimator {
             filter: BandPass::new(low, high, RATE),
             integral: Integral::default(),
             light: Light::default(),
+            path: Path::default(),
             frames: Frames::default(),
             tracker: Tracker::new(low, high),
             origin: 0,
@@ -136,6 +141,7 @@ impl Estimator {
     fn restart(&mut self) {
         self.integral = Integral::default();
         self.light = Light::default();
+        self.path = Path::default();
         self.frames = Frames::default();
         self.climbs = Climbs::default();
     }
@@ -173,6 +179,7 @@ impl Estimator {
         self.integral.push(sample);
         self.integral.trim(self.config.window + SPARE);
         self.light.push(sample, middle, seen.light, &self.config);
+        self.path.push(sample, seen.movement, &self.config);
         self.frames.push(seconds, seen.reasons, self.config.window);
     }
 
@@ -205,6 +212,9 @@ impl Estimator {
         if !sure && estimate.reading.is_some_and(|r| r.lit) {
             estimate.reasons.insert(Reason::Light);
         }
+        if !sure && estimate.reading.is_some_and(|r| r.moved) {
+            estimate.reasons.insert(Reason::Motion);
+        }
         estimate.status = self.status(sure && !low_rate, span, &mut estimate.reasons);
         estimate
     }
@@ -227,40 +237,53 @@ impl Estimator {
     fn read(&mut self, frame_rate: f64) -> Option<Reading> {
         let (end, span) = (self.integral.end()?, self.integral.span().min(self.config.window));
         let lamps = self.light.lamps(end, span);
-        let wave = Wave::new(&self.integral, &self.config, &self.filter, &self.light)?;
+        let (config, light) = (&self.config, &self.light);
+        let wave = Wave::new(&self.integral, config, &self.filter, light, &self.path)?;
         let rates = self.tracker.rates();
         let likelihood = Likelihood::new(&wave.derivative, rates, frame_rate, &lamps);
         let duration = wave.spectrum.duration();
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
         let tracked = self.tracker.update(&likelihood, duration, elapsed);
         let peak = wave.peak(tracked.rate);
-        // A pulse has its peak in every window; the skirts of a drift have one now and then.
-        let stands = peak.is_some_and(|f| !is_folded(&wave.lit, f, frame_rate));
-        let stood = !std::mem::replace(&mut self.without_peak, !stands);
         let rate = peak.unwrap_or(tracked.rate);
+        let folded = is_folded(&wave.lit, rate, frame_rate)
+            || self.light.folds(rate, end, duration, frame_rate);
+        // A pulse has its peak in every window; the skirts of a drift have one now and then.
+        let stands = peak.is_some() && !folded;
+        let stood = !std::mem::replace(&mut self.without_peak, !stands);
         let lit = self.light.pulses(rate, end, duration) || wave.shares(rate, &lamps);
-        let features = Features {
+        let moved = wave.moves(rate);
+        let trusted = stands && stood && !lit && !moved;
+        let features = self.features(&wave, &likelihood, rate, tracked.mass, trusted);
+        self.last = Some((end, rate));
+        let ahead = self.climbs.agreed(end, chirp::ahead(&wave.filtered, rate));
+        let bpm = 60.0 * (rate + chirp::made_good(ahead));
+        Some(Reading {
+            bpm: bpm.clamp(self.config.min_bpm, self.config.max_bpm),
+            snr: features.snr,
+            confidence: confidence(&features),
+            lit: lit || !lamps.is_empty(),
+            moved,
+            features,
+        })
+    }
+
+    fn features(
+        &self,
+        wave: &Wave,
+        likelihood: &Likelihood,
+        rate: f64,
+        mass: f64,
+        trusted: bool,
+    ) -> Features {
+        Features {
             evidence: likelihood.evidence(),
             snr: wave.spectrum.snr(rate),
             half_snr: wave.half_snr(rate),
-            mass: tracked.mass,
+            mass,
             jump: self.last.map_or(0.0, |(_, last)| (rate - last).abs() * 60.0),
-            duration,
-            trusted: stands && stood && !lit,
-        };
-        self.last = Some((end, rate));
-        let ahead = self.climbs.agreed(end, chirp::ahead(&wave.filtered, rate));
-        Some(self.reading(rate + chirp::made_good(ahead), features, lit || !lamps.is_empty()))
-    }
-
-    /// What is told of a rate of so many Hz.
-    fn reading(&self, rate: f64, features: Features, lit: bool) -> Reading {
-        Reading {
-            bpm: (60.0 * rate).clamp(self.config.min_bpm, self.config.max_bpm),
-            snr: features.snr,
-            confidence: confidence(&features),
-            features,
-            lit,
+            duration: wave.spectrum.duration(),
+            trusted,
         }
     }
 }
@@ -298,7 +321,7 @@ pub fn reference_bpm(samples: &[Sample], config: &Config) -> Option<f64> {
     samples.iter().for_each(|s| integral.push(*s));
     let (low, high) = (config.min_bpm / 60.0, config.max_bpm / 60.0);
     let filter = BandPass::new(low, high, RATE);
-    let wave = Wave::new(&integral, config, &filter, &Light::default())?;
+    let wave = Wave::new(&integral, config, &filter, &Light::default(), &Path::default())?;
     wave.spectrum.peak(low, high).map(|f| f * 60.0)
 }
 

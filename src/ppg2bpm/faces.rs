@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::estimator::{Config, Estimate, Estimator};
-use crate::meta::{LightChange, Reason, Reasons, Status};
+use crate::meta::{LightChange, Movement, Reason, Reasons, Status};
 
 /// How long (ns) a face that is no longer seen is remembered.
 pub const KEEP: u64 = 5_000_000_000;
@@ -21,6 +21,8 @@ pub struct Seen {
     pub interval: Option<u64>,
     /// How the light has changed between the two.
     pub light: Option<LightChange>,
+    /// How the face has moved.
+    pub movement: Option<Movement>,
     /// What the picture tells against a reading.
     pub reasons: Reasons,
 }
@@ -153,7 +155,7 @@ mod tests {
 
     fn seen(id: u32) -> Seen {
         let (rect, reasons) = ([0.1; 4], Reasons::NONE);
-        Seen { id, rect, ppg: Some(1.0), interval: None, light: None, reasons }
+        Seen { id, rect, ppg: Some(1.0), reasons, ..Seen::default() }
     }
 
     #[test]

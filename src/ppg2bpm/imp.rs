@@ -212,6 +212,7 @@ fn seen(face: &Face) -> Seen {
         ppg: face.ppg,
         interval: face.ppg_interval.map(gst::ClockTime::nseconds),
         light: face.light,
+        movement: face.movement,
         reasons: face.reasons,
     }
 }

@@ -10,9 +10,11 @@ use std::ops::RangeInclusive;
 
 use rustfft::num_complex::Complex;
 
+use super::beside::Beside;
 use super::estimator::Config;
+use super::folded;
 use super::likelihood::{HIGH, LOW};
-use super::resample::{Integral, MIN_SPACING, SPARE, Sample};
+use super::resample::{MIN_SPACING, Sample};
 use crate::meta::LightChange;
 
 /// What is around a face gets less of a lamp's light than the face, or is lit by others too; below
@@ -31,9 +33,8 @@ const SCAN: f64 = 0.25;
 #[derive(Clone, Debug, Default)]
 pub struct Light {
     changes: VecDeque<(f64, LightChange)>,
-    /// Around the face: the logarithm of the brightness, and its samples beside the pulse's.
-    level: f64,
-    around: Integral,
+    /// Around the face, where the pulse has its samples.
+    around: Beside,
 }
 
 impl Light {
@@ -41,18 +42,10 @@ impl Light {
     /// and of which the sample `pulse` was made.
     pub fn push(&mut self, pulse: Sample, middle: f64, change: Option<LightChange>, of: &Config) {
         let change = change.filter(|c| c.face.is_finite() && c.around.is_finite());
-        self.push_beside(pulse, change.map_or(0.0, |c| f64::from(c.around)), of.derivative);
-        self.around.trim(of.window + SPARE);
+        self.around.push(pulse, change.map_or(0.0, |c| c.around), of);
         if let Some(change) = change {
             self.push_change(middle, change, of.window);
         }
-    }
-
-    /// A sample of the brightness around, as the pulse's are: its rate of change, or itself.
-    fn push_beside(&mut self, pulse: Sample, change: f64, derivative: bool) {
-        self.level += change;
-        let rate = change / pulse.interval.filter(|i| *i > 0.0).unwrap_or(1.0);
-        self.around.push(Sample { value: if derivative { rate } else { self.level }, ..pulse });
     }
 
     /// Forgets what is more than `window` seconds older. Pairs closer together than the pulse
@@ -72,7 +65,7 @@ impl Light {
 
     /// The logarithm of the brightness around the face where [`Integral::wave`] has the pulse.
     pub fn around(&self, of: &Config) -> Vec<f64> {
-        self.around.wave(of.window, of.derivative)
+        self.around.wave(of)
     }
 
     /// Whether the light around the face has a line at `rate` Hz, in step with the face's, in the
@@ -84,6 +77,14 @@ impl Light {
             && shared(start, middle)
             && shared(middle, end)
             && self.stands_out(rate, start, end)
+    }
+
+    /// Whether at `frame_rate` frames a second a harmonic of flicker, whose line is stronger on the
+    /// face than the one at `rate` Hz, would appear at that rate.
+    pub fn folds(&self, rate: f64, end: f64, duration: f64, frame_rate: f64) -> bool {
+        let face = |f: f64| self.lines(f, end - duration, end)[0].norm_sqr();
+        let own = face(rate);
+        folded::origins(rate, frame_rate).any(|f| face(f) > own && self.pulses(f, end, duration))
     }
 
     /// The rates in Hz at which the light pulses in the `duration` seconds up to `end`, of those
@@ -189,6 +190,18 @@ mod tests {
         let face = |t: f64| wave(0.005, 1.0)(t) * wave(0.02, 2.1)(t);
         let both = light(face, wave(0.02, 2.1));
         assert!(!both.pulses(1.0, 11.0, 10.0) && both.pulses(2.1, 11.0, 10.0));
+    }
+
+    #[test]
+    fn flicker_whose_harmonic_folds_to_a_rate_is_told_by_what_is_around() {
+        // 3 × 10.25 = 30.75 Hz appears at 0.75.
+        let face = |t: f64| wave(0.02, 10.25)(t) * wave(0.005, 0.75)(t);
+        let lit = light(face, wave(0.02, 10.25));
+        assert!(lit.folds(0.75, 11.0, 10.0, 30.0) && !lit.folds(1.2, 11.0, 10.0, 30.0));
+        assert!(!light(face, |_| 1.0).folds(0.75, 11.0, 10.0, 30.0));
+        // The flicker is weaker than what it should have made.
+        let weak = light(|t| wave(0.0002, 10.25)(t) * wave(0.02, 0.75)(t), wave(0.0002, 10.25));
+        assert!(!weak.folds(0.75, 11.0, 10.0, 30.0));
     }
 
     #[test]

@@ -12,9 +12,13 @@
 //! noise has f^−2) cheap to explain as noise and dear to explain as a pulse; the bound on the
 //! harmonic is what keeps half the true rate from explaining all that the true rate explains.
 //!
+//! A slow camera shows high harmonics folded into the band. They belong to the pulse there, too, or
+//! a fast one would be read at half its rate.
+//!
 //! Where the light is known to have a line (light.rs) the spectrum tells nothing of the pulse:
 //! those teeth are left out, of both models.
 
+use super::folded::folded;
 use super::spectrum::{BIN, Spectrum};
 
 /// Exponents c of the noise: white noise in the wave itself is −2, white noise in its derivative
@@ -35,7 +39,10 @@ const STEADY: f64 = 10.0;
 const HARMONIC_POWER: f64 = 0.25;
 /// Harmonics of a pulse: with them all lines that a finger's wave has above a hundredth of the
 /// fundamental's power.
-const HARMONICS: usize = 2;
+const HARMONICS: i32 = 2;
+/// Highest multiple of a rate whose line counts where a slow camera folds it into the band: a
+/// network that bends a clean pulse leaves some of the fourth and fifth.
+const HIGHEST: i32 = 5;
 /// Mean power of the two teeth next to a harmonic, wherever it lies between them, over its height.
 const BESIDE: f64 = 0.5;
 /// How far on either side of a lamp's line nothing else is to be seen, in units of one over the
@@ -44,8 +51,7 @@ const HIDES: f64 = 2.0;
 /// What the powers of the lines, set to their most likely values, gain by chance: a nat for each
 /// free one (Akaike, 1974). The bounded harmonics together count as one.
 const FITTED: f64 = 2.0;
-/// No power is told from none below this share of the mean: beats differ, and a camera folds the
-/// higher harmonics of a fast pulse back into the band.
+/// No power is told from none below this share of the mean: beats differ.
 const FLOOR: f64 = 0.08;
 
 /// Logarithms of likelihoods of pulses.
@@ -62,7 +68,7 @@ impl Likelihood {
         let high = HIGH.min(OF_FRAME_RATE * frame_rate).max(2.0 * LOW);
         // A line at the lowest rate has a tooth below it, too, or it could be noise of a steep colour.
         let low = LOW.min(rates.first().unwrap_or(&LOW) - LINE_WIDTH / derivative.duration());
-        let combs = Combs::new(derivative, (low, high), lamps);
+        let combs = Combs::new(derivative, (low, high), frame_rate, lamps);
         let white = combs.combs.iter().map(|comb| COLOURS.map(|colour| White::new(comb, colour)));
         let white: Vec<[White; COLOURS.len()]> = white.collect();
         let noise = |white: &[White; COLOURS.len()]| {
@@ -97,6 +103,8 @@ struct Combs {
     first: usize,
     /// Independent powers that a tooth is the mean of.
     independent: f64,
+    /// Frames a second, at which harmonics are folded.
+    frame_rate: f64,
     combs: Vec<Comb>,
 }
 
@@ -109,13 +117,21 @@ struct Lines {
     comb: usize,
     /// The tooth of the rate itself.
     fundamental: usize,
-    /// Of each harmonic the teeth on either side of it.
-    harmonics: [[usize; 2]; HARMONICS],
+    harmonics: Vec<Harmonic>,
+}
+
+/// A multiple of a rate.
+struct Harmonic {
+    order: i32,
+    /// Its frequency, as the camera shows it, over the rate.
+    ratio: f64,
+    /// On either side of it.
+    teeth: [usize; 2],
 }
 
 impl Combs {
     /// Of the `band` (Hz) of a spectrum.
-    fn new(spectrum: &Spectrum, band: (f64, f64), lamps: &[f64]) -> Combs {
+    fn new(spectrum: &Spectrum, band: (f64, f64), frame_rate: f64, lamps: &[f64]) -> Combs {
         let duration = spectrum.duration();
         let narrowest = LINE_WIDTH / duration;
         let width = narrowest.max(1.0 / STEADY);
@@ -133,7 +149,8 @@ impl Combs {
             Comb::new(places.take_while(|b| bins.contains(b)).map(tooth).collect())
         };
         let combs = (0..spacing.ceil() as usize).map(comb).collect();
-        Combs { spacing, first: bins.start, independent: width / narrowest, combs }
+        let independent = width / narrowest;
+        Combs { spacing, first: bins.start, independent, frame_rate, combs }
     }
 
     /// The teeth for a pulse of `f` Hz; none where its own line is not seen.
@@ -144,11 +161,28 @@ impl Combs {
         let comb = comb.min(self.combs.len() - 1);
         let fundamental = (turns >= 0.0).then_some(turns as usize)?;
         self.combs[comb].0.get(fundamental)?.as_ref()?;
-        let harmonics = std::array::from_fn(|h| {
-            let below = (place((h + 2) as f64 * f) - comb as f64) / self.spacing;
-            [below as usize, below as usize + 1]
-        });
+        let mut taken = vec![fundamental];
+        let mut harmonics = Vec::new();
+        for (order, seen) in self.harmonics(f) {
+            let below = ((place(seen) - comb as f64) / self.spacing).max(0.0) as usize;
+            let teeth = [below, below + 1];
+            // Of two that are shown in one place the lower counts.
+            if teeth.iter().all(|t| !taken.contains(t)) {
+                taken.extend(teeth);
+                harmonics.push(Harmonic { order, ratio: seen / f, teeth });
+            }
+        }
         Some(Lines { comb, fundamental, harmonics })
+    }
+
+    /// The multiples of `f` Hz that a pulse may have, and where (Hz) the camera shows them.
+    fn harmonics(&self, f: f64) -> impl Iterator<Item = (i32, f64)> {
+        let lowest = self.first as f64 * BIN;
+        let seen = move |order: i32| (order, folded(f64::from(order) * f, self.frame_rate));
+        (2..=HIGHEST).map(seen).filter(move |(order, seen)| {
+            let is_folded = *seen < f64::from(*order) * f - BIN;
+            *order <= HARMONICS + 1 && !is_folded || is_folded && *seen >= lowest
+        })
     }
 }
 
@@ -189,7 +223,8 @@ impl White {
 
     fn pulse(&self, lines: &Lines) -> f64 {
         let fundamental = self.line(&[lines.fundamental]);
-        let harmonics = lines.harmonics.map(|teeth| self.line(&teeth));
+        let harmonics: Vec<(f64, f64)> =
+            lines.harmonics.iter().map(|harmonic| self.line(&harmonic.teeth)).collect();
         let (mut rest, mut left) = (self.count, self.sum);
         for (n, x) in [fundamental].iter().chain(&harmonics) {
             (rest, left) = (rest - n, left - n * x);
@@ -201,9 +236,10 @@ impl White {
             let v = x.clamp(level, level + most);
             n * (v.ln() + x / v)
         };
-        let harmonics = harmonics.into_iter().zip(2..).map(|(line, order)| {
-            // Differentiation makes order² times the power of the harmonic, whitening order^colour.
-            let gain = f64::from(order).powf(2.0 + self.colour);
+        let harmonics = harmonics.into_iter().zip(&lines.harmonics).map(|(line, harmonic)| {
+            let order = harmonic.order;
+            // Differentiation makes order² times the power of the harmonic, whitening ratio^colour.
+            let gain = f64::from(order).powi(2) * harmonic.ratio.powf(self.colour);
             explained(line, BESIDE * HARMONIC_POWER.powi(order - 1) * gain * height)
         });
         let lines = explained(fundamental, height) + harmonics.sum::<f64>();
@@ -229,8 +265,12 @@ mod tests {
     }
 
     fn best_under(x: &[f64], lamps: &[f64]) -> (f64, f64) {
+        best_at(x, 30.0, lamps)
+    }
+
+    fn best_at(x: &[f64], frame_rate: f64, lamps: &[f64]) -> (f64, f64) {
         let rates: Vec<f64> = (80..=480).map(|b| b as f64 / 120.0).collect();
-        let l = Likelihood::new(&Spectrum::new(x), &rates, 30.0, lamps);
+        let l = Likelihood::new(&Spectrum::new(x), &rates, frame_rate, lamps);
         let i = (0..rates.len()).max_by(|a, b| l.rates[*a].total_cmp(&l.rates[*b])).unwrap();
         (rates[i] * 60.0, l.evidence())
     }
@@ -255,6 +295,17 @@ mod tests {
                 assert!(evidence > 10.0, "{bpm} {second}: {evidence}");
             }
         }
+    }
+
+    #[test]
+    fn a_fourth_harmonic_that_a_slow_camera_folds_is_no_pulse() {
+        // 4 × 200 a minute appear at 100 at 15 frames a second, with a seventh of the power.
+        let (fast, slow) = (pulse(200.0, 0.0, 1.0), pulse(100.0, 0.0, 0.0));
+        let both: Vec<f64> = fast.iter().zip(&slow).map(|(f, s)| f + 0.75 * s).collect();
+        let (found, evidence) = best_at(&both, 15.0, &[]);
+        assert!((found - 200.0).abs() < 4.0 && evidence > 10.0, "{found} {evidence}");
+        let (found, _) = best_at(&both, 30.0, &[]);
+        assert!((found - 100.0).abs() < 4.0, "{found}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #[cfg(feature = "v1_24")]
 mod analytics;
 pub mod autoregression;
+mod beside;
 pub mod chirp;
 pub mod clock;
 pub mod confidence;
@@ -16,6 +17,7 @@ pub mod folded;
 mod imp;
 pub mod light;
 pub mod likelihood;
+mod movement;
 mod owners;
 mod regions;
 pub mod resample;

@@ -3,6 +3,7 @@
 use super::estimator::Config;
 use super::filter::{BandPass, detrend};
 use super::light::Light;
+use super::movement::Path;
 use super::resample::{Integral, RATE};
 use super::spectrum::Spectrum;
 
@@ -14,11 +15,16 @@ const MODULATED: f64 = 0.5;
 /// Up to which multiple of a lamp's rate, and how far (Hz) from it, a face has lines of the light.
 const HARMONICS: u32 = 3;
 const HARMONIC_WIDTH: f64 = 0.2;
-/// Steps of the grid by which the light is looked at before and after: a network's scale lags
-/// behind, and the grid may lie between frames.
+/// Steps of the grid by which light and movement are looked at before and after: a network's scale
+/// lags behind, and the grid may lie between frames.
 const LAGS: [isize; 3] = [0, 1, -1];
 /// A lag is of its own if this share of its power is not in those before.
 const INDEPENDENT: f64 = 1e-3;
+/// Movement (sides of the crop) within a step of the grid below which it explains little: the
+/// registration makes up a tenth of that from a resting face's pulse, and more from a codec's noise.
+const STILL: f64 = 1e-3;
+/// Movement has made a line if it leaves less than this share of its power.
+const LEFT: f64 = 0.5;
 /// A wave below this share of the samples' running sum is rounding.
 const ROUNDING: f64 = 1e-9;
 
@@ -32,29 +38,34 @@ pub(super) struct Wave {
     pub derivative: Spectrum,
     /// The like, with what the light makes of it.
     pub lit: Spectrum,
+    /// As `derivative`, without what goes with the movement, where the face moves.
+    pub still: Option<Spectrum>,
 }
 
 impl Wave {
-    /// Of the last `config.window` seconds, in a `light`; `None` where the samples hold nothing but
-    /// rounding.
+    /// Of the last `config.window` seconds, in a `light` and on a `path`; `None` where the samples
+    /// hold nothing but rounding.
     pub fn new(
         integral: &Integral,
         config: &Config,
         filter: &BandPass,
         light: &Light,
+        path: &Path,
     ) -> Option<Wave> {
         let mut wave = integral.wave(config.window, config.derivative);
         let scale = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         detrend(&mut wave);
         let lit = slope(&wave);
-        cancel(&mut wave, &light.around(config));
+        cancel(&mut wave, &[light.around(config)], 0.0);
         let size = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         if wave.len() < 3 || !size.is_finite() || size <= ROUNDING * scale {
             return None;
         }
         let derivative = slope(&wave);
+        let mut still = wave.clone();
+        let still = cancel(&mut still, &path.waves(config), STILL).then(|| slope(&still));
         filter.run(&mut wave);
-        Some(Wave { spectrum: Spectrum::new(&wave), derivative, filtered: wave, lit })
+        Some(Wave { spectrum: Spectrum::new(&wave), derivative, filtered: wave, lit, still })
     }
 
     /// The peak near `rate`, both in Hz. The band-pass makes a peak of any slope across its edge:
@@ -76,6 +87,12 @@ impl Wave {
         lamps.iter().any(|lamp| near(*lamp) && stronger(*lamp))
     }
 
+    /// Whether most of what stands at `rate` Hz goes with the movement.
+    pub fn moves(&self, rate: f64) -> bool {
+        let whole = self.derivative.line(rate);
+        self.still.as_ref().is_some_and(|s| s.line(rate) < LEFT * whole)
+    }
+
     /// The lower of the signal-to-noise ratios of the two halves.
     pub fn half_snr(&self, rate: f64) -> f64 {
         let (a, b) = self.filtered.split_at(self.filtered.len() / 2);
@@ -94,26 +111,25 @@ fn steps(wave: &[f64]) -> impl Iterator<Item = f64> {
     wave.windows(2).map(|w| w[1] - w[0])
 }
 
-/// Takes out of a wave what goes with the brightness `around` the face, now and a step of the grid
-/// before and after (least squares over the steps, by Gram and Schmidt). Leaves a wave without a
-/// trend.
-fn cancel(wave: &mut [f64], around: &[f64]) {
+/// Takes out of a wave what goes with the waves `beside` it, now and a step of the grid before and
+/// after (least squares over the steps, by Gram and Schmidt). Steps beside it that are no larger
+/// than `noise` take little out (ridge regression, Hoerl and Kennard, 1970). Leaves a wave without
+/// a trend; whether there was anything to take out.
+fn cancel(wave: &mut [f64], beside: &[Vec<f64>], noise: f64) -> bool {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let mut around = around.to_vec();
-    detrend(&mut around);
-    let light: Vec<f64> = steps(&around).collect();
     let mut left: Vec<f64> = steps(wave).collect();
+    let n = left.len();
+    let columns = columns(beside, n, noise * (n as f64).sqrt());
+    left.resize(n + columns.len(), 0.0);
     let mut known: Vec<Vec<f64>> = Vec::new();
-    for lag in LAGS {
-        let at = |i: usize| i.checked_add_signed(lag).and_then(|i| light.get(i));
-        let mut new: Vec<f64> = (0..left.len()).map(|i| at(i).copied().unwrap_or(0.0)).collect();
+    for mut new in columns {
         let before = dot(&new, &new);
         for line in &known {
             let share = dot(&new, line);
             subtract(&mut new, line, share);
         }
         let after = dot(&new, &new);
-        // Light that does not change has nothing to take out, nor has one that a step says all of.
+        // What does not change has nothing to take out, nor has one that another says all of.
         if after > INDEPENDENT * before && after.is_normal() {
             new.iter_mut().for_each(|v| *v /= after.sqrt());
             let share = dot(&left, &new);
@@ -122,9 +138,33 @@ fn cancel(wave: &mut [f64], around: &[f64]) {
         }
     }
     if !known.is_empty() {
-        integrate(&left, wave);
+        integrate(&left[..n], wave);
         detrend(wave);
     }
+    !known.is_empty()
+}
+
+/// The steps of each wave at each lag, `n` of them, and behind them a row of the ridge: `ridge` at
+/// the column's own place.
+fn columns(waves: &[Vec<f64>], n: usize, ridge: f64) -> Vec<Vec<f64>> {
+    let mut columns = Vec::new();
+    let count = waves.len() * LAGS.len();
+    for wave in waves {
+        let mut wave = wave.clone();
+        detrend(&mut wave);
+        let steps: Vec<f64> = steps(&wave).collect();
+        if steps.iter().all(|s| *s == 0.0) {
+            continue;
+        }
+        for lag in LAGS {
+            let at = |i: usize| i.checked_add_signed(lag).and_then(|i| steps.get(i));
+            let mut column: Vec<f64> = (0..n).map(|i| at(i).copied().unwrap_or(0.0)).collect();
+            column.resize(n + count, 0.0);
+            column[n + columns.len()] = ridge;
+            columns.push(column);
+        }
+    }
+    columns
 }
 
 /// Makes of `wave` the running sum of `steps`.
@@ -164,7 +204,7 @@ mod tests {
             wave.iter().zip(&expected).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / 301.0
         };
         let before = off(&wave);
-        cancel(&mut wave, &light);
+        cancel(&mut wave, &[light], 0.0);
         // The pulse has a mean square of a half.
         assert!(before > 10.0 && off(&wave) < 0.05, "{before} {}", off(&wave));
     }
@@ -174,10 +214,25 @@ mod tests {
         let pulse: Vec<f64> = (0..301).map(|i| (TAU * 1.3 * i as f64 / RATE).cos()).collect();
         for around in [vec![0.0; 301], vec![7.0; 301], Vec::new()] {
             let mut wave = pulse.clone();
-            cancel(&mut wave, &around);
+            cancel(&mut wave, &[around], 0.0);
             let most = wave.iter().zip(&pulse).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(most < 1e-9, "{most}");
         }
+    }
+
+    #[test]
+    fn what_goes_with_a_movement_is_taken_out_unless_it_is_too_small() {
+        let pulse = |i: usize| (TAU * 1.3 * i as f64 / RATE).cos();
+        let nod = |i: usize| (TAU * 2.1 * i as f64 / RATE).sin();
+        let left = |size: f64, hz: f64| {
+            let mut wave: Vec<f64> = (0..301).map(|i| pulse(i) + nod(i)).collect();
+            let path = (0..301).map(|i| size * nod(i)).collect();
+            cancel(&mut wave, &[path, vec![0.0; 301], Vec::new()], STILL);
+            slope(&wave).line(hz) / slope(&(0..301).map(pulse).collect::<Vec<f64>>()).line(1.3)
+        };
+        // A nod by a hundredth of the crop, and its power of 2.6 that of the pulse.
+        assert!(left(0.01, 2.1) < 0.01 && left(0.01, 1.3) > 0.95);
+        assert!(left(0.00001, 2.1) > 2.5);
     }
 
     #[test]
@@ -192,7 +247,8 @@ mod tests {
         let filter = BandPass::new(40.0 / 60.0, 4.0, RATE);
         let shares = |rate, lamps: &[f64]| {
             let light = Light::default();
-            let wave = Wave::new(&integral, &Config::default(), &filter, &light).unwrap();
+            let path = Path::default();
+            let wave = Wave::new(&integral, &Config::default(), &filter, &light, &path).unwrap();
             wave.shares(rate, lamps)
         };
         // Modulated by movement, its third harmonic, and neither.

@@ -11,6 +11,7 @@ use crate::baselines::{Baseline, Colour};
 use crate::dataset::{Subject, Wave};
 use crate::media::{Record, Settings, play};
 use crate::stage::{Frame, Truth};
+use crate::wave_csv;
 
 /// What makes the pulse wave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +103,8 @@ impl Recording {
         for (places, colours) in faces.values() {
             for (place, value) in places.iter().zip(baseline.wave(colours)) {
                 if let Some(seen) = &mut frames[*place].face {
-                    (seen.ppg, seen.interval, seen.light) = (Some(value), None, None);
+                    let beside = Seen { interval: None, light: None, movement: None, ..*seen };
+                    *seen = Seen { ppg: Some(value), ..beside };
                 }
             }
         }
@@ -128,7 +130,7 @@ impl Recording {
 
     /// The pairs' samples, labels and times as `hrnet signal` reads them; `None` without any.
     pub fn to_csv(&self) -> Option<String> {
-        let mut text = String::from("prediction,label,time,light,light_around\n");
+        let mut text = format!("prediction,label,time,{}\n", wave_csv::BESIDE.join(","));
         let head = text.len();
         for sight in &self.sights {
             let Some(seen) = sight.face.map(|f| f.seen) else { continue };
@@ -136,8 +138,8 @@ impl Recording {
             let (from, to) = (sight.time.saturating_sub(interval), sight.time);
             let label = self.wave.derivative_between(from as f64 * 1e-9, to as f64 * 1e-9);
             let Some(label) = label else { continue };
-            let light = seen.light.map_or(",".into(), |l| format!("{:.6},{:.6}", l.face, l.around));
-            text += &format!("{ppg:.6},{label:.6},{:.6},{light}\n", to as f64 * 1e-9);
+            let beside = wave_csv::beside(&seen);
+            text += &format!("{ppg:.6},{label:.6},{:.6},{beside}\n", to as f64 * 1e-9);
         }
         (text.len() > head).then_some(text)
     }
@@ -157,6 +159,7 @@ fn largest(record: &Record) -> Option<SeenFace> {
         ppg: face.ppg,
         interval: interval.map(gst::ClockTime::nseconds),
         light: face.light,
+        movement: face.movement,
         reasons: crop.reasons,
     };
     Some(SeenFace {
@@ -179,7 +182,7 @@ fn mean_colour(pixels: &[f32]) -> [f64; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gstheartrate::meta::LightChange;
+    use gstheartrate::meta::{LightChange, Movement};
 
     #[test]
     fn the_mean_colour_is_each_planes() {
@@ -189,10 +192,14 @@ mod tests {
 
     #[test]
     fn the_csv_has_the_pairs_with_their_labels() {
-        let light = LightChange { face: 0.5, around: -0.25 };
+        let light = Some(LightChange { face: 0.5, around: -0.25 });
+        let movement = Some(Movement { x: 0.125, y: 0.0, growth: -0.5 });
         let seen = Seen { id: 1, interval: Some(500_000_000), ..Seen::default() };
         let face = |ppg: Option<f64>| SeenFace {
-            seen: Seen { ppg, light: ppg.filter(|p| *p > 0.0).map(|_| light), ..seen },
+            seen: match ppg {
+                Some(p) if p > 0.0 => Seen { ppg, light, movement, ..seen },
+                _ => Seen { ppg, ..seen },
+            },
             rgb: [0.5; 3],
             previous: None,
         };
@@ -209,9 +216,9 @@ mod tests {
                 sight(1_000_000_000, Some(face(Some(-1.0)))),
             ],
         };
-        let expected = "prediction,label,time,light,light_around\n\
-                        0.250000,3.000000,0.500000,0.500000,-0.250000\n\
-                        -1.000000,3.000000,1.000000,,\n";
+        let expected = "prediction,label,time,light,light_around,move_x,move_y,growth\n\
+                        0.250000,3.000000,0.500000,0.500000,-0.250000,0.125000,0.000000,-0.500000\n\
+                        -1.000000,3.000000,1.000000,,,,,\n";
         assert_eq!(recording.to_csv().as_deref(), Some(expected));
         assert_eq!(Recording { sights: Vec::new(), ..recording }.to_csv(), None);
     }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use gstheartrate::meta::LightChange;
+use gstheartrate::meta::{LightChange, Movement};
+use gstheartrate::ppg2bpm::faces::Seen;
 
 use crate::table::Table;
 
@@ -19,13 +20,25 @@ pub struct Row {
     /// Rate of change of the contact sensor's wave.
     pub label: f64,
     pub light: Option<LightChange>,
+    pub movement: Option<Movement>,
+}
+
+/// The columns of what stands beside the pulse.
+pub const BESIDE: [&str; 5] = ["light", "light_around", "move_x", "move_y", "growth"];
+
+/// Their values for one frame, empty where they are not known.
+pub fn beside(seen: &Seen) -> String {
+    let light = seen.light.map(|l| format!("{:.6},{:.6}", l.face, l.around));
+    let movement = seen.movement.map(|m| format!("{:.6},{:.6},{:.6}", m.x, m.y, m.growth));
+    format!("{},{}", light.unwrap_or(",".into()), movement.unwrap_or(",,".into()))
 }
 
 /// Reads the columns `prediction`, `label` and, if there is one, `time` (seconds); without it
-/// frames are 1 / `fps` apart; `light` and `light_around`, where there are both and neither is
-/// empty. The error names the file and the row.
+/// frames are 1 / `fps` apart; and of [`BESIDE`] light and movement, where all columns of either are
+/// there and not empty. The error names the file and the row.
 pub fn read(path: &Path, fps: f64) -> Result<Vec<Row>, String> {
-    let table = Table::read(path, &["prediction", "label"], &["time", "light", "light_around"])?;
+    let optional: Vec<&str> = ["time"].into_iter().chain(BESIDE).collect();
+    let table = Table::read(path, &["prediction", "label"], &optional)?;
     let frame = |i: usize| (i as f64 * 1e9 / fps).round() as u64;
     let times = table.has("time").then(|| table.times("time")).transpose()?;
     let row = |i: usize| {
@@ -34,17 +47,18 @@ pub fn read(path: &Path, fps: f64) -> Result<Vec<Row>, String> {
             Some(times) => (nanoseconds(times[i]).map_err(|e| table.error(i, e))?, None),
         };
         let (prediction, label) = (table.number(i, "prediction")?, table.number(i, "label")?);
-        Ok(Row { time, interval, prediction, label, light: light(&table, i)? })
+        let [face, around, x, y, growth] = BESIDE.map(|column| known(&table, i, column));
+        let light = face?.zip(around?).map(|(face, around)| LightChange { face, around });
+        let movement = x?.zip(y?).zip(growth?).map(|((x, y), growth)| Movement { x, y, growth });
+        Ok(Row { time, interval, prediction, label, light, movement })
     };
     (0..table.len()).map(row).collect()
 }
 
-fn light(table: &Table, row: usize) -> Result<Option<LightChange>, String> {
-    if table.text(row, "light").is_empty() || table.text(row, "light_around").is_empty() {
-        return Ok(None);
-    }
-    let number = |column| Ok::<_, String>(table.number(row, column)? as f32);
-    Ok(Some(LightChange { face: number("light")?, around: number("light_around")? }))
+/// The number in a column, if there is one.
+fn known(table: &Table, row: usize, column: &str) -> Result<Option<f32>, String> {
+    let there = !table.text(row, column).is_empty();
+    there.then(|| Ok(table.number(row, column)? as f32)).transpose()
 }
 
 fn nanoseconds(seconds: f64) -> Result<u64, String> {
