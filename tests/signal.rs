@@ -107,7 +107,7 @@ fn a_head_that_nods_is_no_pulse_and_a_pulse_beside_it_is_one() {
     // What a nod leaves in the wave, at 150 a minute, and where the face is, in sides of the crop.
     let nod = |time: u64| (TAU * 2.5 * time as f64 / SECOND).sin();
     let noise: Vec<f64> = times.iter().map(|_| 3.0 * normal(&mut random)).collect();
-    let mut read = |pulse: f64, nods: f64, size: f64| {
+    let read = |pulse: f64, nods: f64, size: f64| {
         let mut estimator = Estimator::new(Config::default());
         for (pair, noise) in times.windows(2).zip(&noise) {
             let at = |time: u64| pulse * wave(1.2 * time as f64 / SECOND) + nods * nod(time);
