@@ -299,9 +299,9 @@ mod tests {
 
     #[test]
     fn a_fourth_harmonic_that_a_slow_camera_folds_is_no_pulse() {
-        // 4 × 200 a minute appear at 100 at 15 frames a second, with a seventh of the power.
+        // 4 × 200 a minute appear at 100 at 15 frames a second, with a tenth of the power.
         let (fast, slow) = (pulse(200.0, 0.0, 1.0), pulse(100.0, 0.0, 0.0));
-        let both: Vec<f64> = fast.iter().zip(&slow).map(|(f, s)| f + 0.75 * s).collect();
+        let both: Vec<f64> = fast.iter().zip(&slow).map(|(f, s)| f + 0.63 * s).collect();
         let (found, evidence) = best_at(&both, 15.0, &[]);
         assert!((found - 200.0).abs() < 4.0 && evidence > 10.0, "{found} {evidence}");
         let (found, _) = best_at(&both, 30.0, &[]);
