@@ -4,7 +4,8 @@
     GST_PLUGIN_PATH=target/release /usr/bin/python3 training/record_outputs.py DIR
 
 Plays pulsetestsrc through facecrop and hrnetinfer in every combination of motion and light, once
-with a pulse and once without, and writes what `hrnet signal` reads; the label is 0 throughout where there is no pulse. Needs Debian's python3-gi.
+with a pulse and once without, and writes what `hrnet signal` reads; the label is 0 throughout where
+there is no pulse. Needs Debian's python3-gi.
 """
 
 import itertools

@@ -30,3 +30,32 @@ impl Beside {
         self.samples.wave(of.window, of.derivative)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_without_intervals_give_the_same_sum() {
+        let wave = |known: bool| {
+            let mut beside = Beside::default();
+            for i in 1..=150 {
+                let (time, value) = (f64::from(i) / 30.0, 0.0);
+                let interval = known.then_some(1.0 / 30.0);
+                let change = if i % 10 < 5 { 0.01 } else { -0.01 };
+                beside.push(Sample { time, value, interval }, change, &Config::default());
+            }
+            beside.wave(&Config::default())
+        };
+        let swing = |wave: &[f64]| {
+            let (low, high) =
+                wave[10..].iter().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
+            high - low
+        };
+        // Five steps up and five down.
+        for known in [true, false] {
+            let swing = swing(&wave(known));
+            assert!((swing - 0.05).abs() < 0.005, "{known}: {swing}");
+        }
+    }
+}

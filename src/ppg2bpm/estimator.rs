@@ -209,11 +209,9 @@ impl Estimator {
         estimate.reading = self.read(frame_rate);
         let min = self.config.min_confidence;
         let sure = estimate.reading.is_some_and(|r| r.features.trusted && r.confidence >= min);
-        if !sure && estimate.reading.is_some_and(|r| r.lit) {
-            estimate.reasons.insert(Reason::Light);
-        }
-        if !sure && estimate.reading.is_some_and(|r| r.moved) {
-            estimate.reasons.insert(Reason::Motion);
+        if let Some(reading) = estimate.reading.filter(|_| !sure) {
+            let against = [(reading.lit, Reason::Light), (reading.moved, Reason::Motion)];
+            against.iter().filter(|a| a.0).for_each(|a| estimate.reasons.insert(a.1));
         }
         estimate.status = self.status(sure && !low_rate, span, &mut estimate.reasons);
         estimate

@@ -164,7 +164,7 @@ impl Combs {
         let mut taken = vec![fundamental];
         let mut harmonics = Vec::new();
         for (order, seen) in self.harmonics(f) {
-            let below = ((place(seen) - comb as f64) / self.spacing).max(0.0) as usize;
+            let below = ((place(seen) - comb as f64) / self.spacing) as usize;
             let teeth = [below, below + 1];
             // Of two that are shown in one place the lower counts.
             if teeth.iter().all(|t| !taken.contains(t)) {
@@ -223,8 +223,10 @@ impl White {
 
     fn pulse(&self, lines: &Lines) -> f64 {
         let fundamental = self.line(&[lines.fundamental]);
-        let harmonics: Vec<(f64, f64)> =
-            lines.harmonics.iter().map(|harmonic| self.line(&harmonic.teeth)).collect();
+        let mut harmonics = [(0.0, 0.0); HIGHEST as usize - 1];
+        for (line, harmonic) in harmonics.iter_mut().zip(&lines.harmonics) {
+            *line = self.line(&harmonic.teeth);
+        }
         let (mut rest, mut left) = (self.count, self.sum);
         for (n, x) in [fundamental].iter().chain(&harmonics) {
             (rest, left) = (rest - n, left - n * x);

@@ -20,8 +20,9 @@ const HARMONIC_WIDTH: f64 = 0.2;
 const LAGS: [isize; 3] = [0, 1, -1];
 /// A lag is of its own if this share of its power is not in those before.
 const INDEPENDENT: f64 = 1e-3;
-/// Movement (sides of the crop) within a step of the grid below which it explains little: the
-/// registration makes up a tenth of that from a resting face's pulse, and more from a codec's noise.
+/// Movement (sides of the crop) within a step of the grid below which it explains little: for
+/// resting faces in encoded videos the registration gives a tenth of that as shift, and up to half of
+/// it as growth.
 const STILL: f64 = 1e-3;
 /// Movement has made a line if it leaves less than this share of its power.
 const LEFT: f64 = 0.5;
