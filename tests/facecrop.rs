@@ -415,6 +415,29 @@ fn a_face_moves_as_the_truth_says() {
     assert_eq!(faces(&buffers[0].0)[0].movement, None);
 }
 
+#[test]
+fn the_colours_of_a_face_change_as_blood_makes_them() {
+    let (buffers, _) = play(
+        "pulsetestsrc num-buffers=150 noise=0 \
+         ! video/x-raw,format=RGB,width=640,height=480,framerate=30/1 ! facecrop",
+    );
+    let step = |pair: &[(gst::Buffer, gst::Segment)]| {
+        let pulse = |b: &gst::Buffer| PulseTestMeta::read(b).unwrap().faces[0].pulse;
+        let colour = faces(&pair[1].0)[0].colour.expect("the face is there");
+        let [r, g, b] = [colour.red, colour.green, colour.blue].map(f64::from);
+        [pulse(&pair[1].0) - pulse(&pair[0].0), r, g, b]
+    };
+    let steps: Vec<[f64; 4]> = buffers.windows(2).map(step).collect();
+    let dot = |a: usize, b: usize| steps.iter().map(|s| s[a] * s[b]).sum::<f64>();
+    let [red, green, blue] = [1, 2, 3].map(|colour| dot(colour, 0) / dot(0, 0));
+    // The scene's blood: 0.33 to 0.77 to 0.53.
+    let (red, blue) = (red / green, blue / green);
+    assert!((red - 0.43).abs() < 0.1 && (blue - 0.69).abs() < 0.1, "{red} {green} {blue}");
+    let shared = dot(2, 0).powi(2) / (dot(2, 2) * dot(0, 0));
+    assert!(green.abs() > 1e-4 && shared > 0.9, "{green}: {shared}");
+    assert_eq!(faces(&buffers[0].0)[0].colour, None);
+}
+
 /// Runs a video of the shared set through `facecrop`: stream time in seconds and faces.
 fn video(file: &str) -> Option<Vec<(f64, Vec<FaceCrop>)>> {
     init();

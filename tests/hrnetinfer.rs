@@ -33,6 +33,7 @@ fn crop(id: u32, size: usize, now: [f32; 3], before: Option<[f32; 3]>) -> FaceCr
         pixels: planes(now),
         previous: before.map(|b| Previous { pixels: planes(b), interval: Some(INTERVAL) }),
         light: None,
+        colour: None,
         movement: None,
         reasons: Reasons::NONE,
     }

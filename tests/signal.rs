@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use gstheartrate::meta::{LightChange, Movement, Reason, Reasons, Status};
+use gstheartrate::meta::{ColourChange, LightChange, Movement, Reason, Reasons, Status};
 use gstheartrate::ppg2bpm::faces::Seen;
 use gstheartrate::ppg2bpm::{Config, Estimate, Estimator};
 
@@ -48,16 +48,20 @@ fn seen(ppg: f64, interval: u64) -> Seen {
     Seen { ppg: Some(ppg), interval: Some(interval), ..Seen::default() }
 }
 
-/// Feeds the mean rate of change of `value` between frames at `times`, estimates twice a second,
-/// and hands each estimate and its time in seconds to `each`.
+/// Feeds the mean rate of change of `value` between frames at `times`, beside colours of a face that
+/// wander at random, estimates twice a second, and hands each estimate and its time in seconds to
+/// `each`.
 fn run(times: &[u64], value: impl Fn(f64) -> f64, mut each: impl FnMut(f64, Estimate)) {
     let mut estimator = Estimator::new(Config::default());
     let mut due = times[0] + SECOND as u64;
+    let mut random = fastrand::Rng::with_seed(5);
     for pair in times.windows(2) {
         let interval = pair[1] - pair[0];
+        let [red, green, blue] = [0.001; 3].map(|size: f64| (size * normal(&mut random)) as f32);
+        let colour = Some(ColourChange { red, green, blue });
         let change = value(pair[1] as f64 / SECOND) - value(pair[0] as f64 / SECOND);
         let ppg = change / (interval as f64 / SECOND);
-        estimator.push(pair[1], &seen(ppg, interval));
+        estimator.push(pair[1], &Seen { colour, ..seen(ppg, interval) });
         if pair[1] >= due {
             due += SECOND as u64 / 2;
             each(pair[1] as f64 / SECOND, estimator.estimate());
@@ -126,6 +130,41 @@ fn a_head_that_nods_is_no_pulse_and_a_pulse_beside_it_is_one() {
         let bpm_read = read(pulse, nods, size).bpm().unwrap();
         assert!((bpm_read - bpm).abs() < 1.0, "{bpm_read} for {bpm}");
     }
+}
+
+#[test]
+fn the_colour_of_the_face_tells_which_of_two_rates_it_is_and_overrules_nothing() {
+    let (times, mut random) = light_times();
+    let noise: Vec<f64> = times.iter().map(|_| normal(&mut random)).collect();
+    let line = |hz: f64, time: u64| (TAU * hz * time as f64 / SECOND).sin();
+    // Rate and strength of the network's lines, noise beside them, and the rate in the colours.
+    let read = |lines: [(f64, f64); 2], loud: f64, colour: Option<f64>| {
+        let mut estimator = Estimator::new(Config::default());
+        for (pair, noise) in times.windows(2).zip(&noise) {
+            let step = |hz: f64| line(hz, pair[1]) - line(hz, pair[0]);
+            let pulse: f64 = lines.iter().map(|(bpm, size)| size * step(bpm / 60.0)).sum();
+            let change = |bpm: f64| {
+                let of = |share: f64| (0.004 * share * step(bpm / 60.0)) as f32;
+                ColourChange { red: of(0.33), green: of(0.77), blue: of(0.53) }
+            };
+            let seen = seen(30.0 * pulse + loud * noise, pair[1] - pair[0]);
+            estimator.push(pair[1], &Seen { colour: colour.map(change), ..seen });
+        }
+        estimator.estimate()
+    };
+    // Half and twice 94 a minute: the network has hardly more of the one than of the other.
+    let either = [(47.0, 0.25), (94.0, 0.25)];
+    let alone = read(either, 6.0, None).reading.unwrap().bpm;
+    assert!((alone - 94.0).abs() < 3.0, "{alone}");
+    for bpm in [47.0, 94.0] {
+        let found = read(either, 6.0, Some(bpm)).reading.unwrap().bpm;
+        assert!((found - bpm).abs() < 3.0, "{found} for {bpm}");
+    }
+    // A clean pulse of another rate stays, and colours alone prove nothing.
+    let strong = read([(72.0, 1.0), (144.0, 0.2)], 3.0, Some(130.0));
+    assert!((strong.bpm().unwrap() - 72.0).abs() < 1.0, "{strong:?}");
+    let noise = read([(72.0, 0.0), (144.0, 0.0)], 6.0, Some(130.0));
+    assert_eq!(noise.bpm(), None, "{noise:?}");
 }
 
 /// Ten seconds and a bit.

@@ -23,7 +23,8 @@ LIGHTS = ["steady", "dim", "drift", "flicker", "step"]
 RATES = [30, 15, 25]  # frames a second
 SECONDS = 35
 # Fields of a face that stand beside its pulse, and their columns.
-BESIDE = {"light": "light", "light-around": "light_around", "move-x": "move_x", "move-y": "move_y", "growth": "growth"}
+NAMES = ["light", "light-around", "red", "green", "blue", "move-x", "move-y", "growth"]
+BESIDE = {name: name.replace("-", "_") for name in NAMES}
 
 
 def faces(buffer, name):

@@ -217,6 +217,7 @@ impl FaceCropElement {
                 pixels: face.pixels,
                 previous: face.previous.map(|pixels| Previous { pixels, interval }),
                 light: face.light,
+                colour: face.colour,
                 movement: face.movement,
                 reasons,
             }

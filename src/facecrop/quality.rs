@@ -1,7 +1,7 @@
 //! What a crop's pixels tell against a reading.
 
 use super::surround::luma;
-use crate::meta::{Reason, Reasons};
+use crate::meta::{ColourChange, Reason, Reasons};
 
 /// The pulse moves skin by about 0.4 % of its level. At a mean of 0.1 that is a tenth of an 8-bit
 /// step, a third of the quantiser's own error (1/√12 step) and less than any camera's noise.
@@ -35,12 +35,33 @@ pub fn reasons(rgb: &[f32], size: usize) -> Reasons {
     found.into_iter().filter_map(|(is, reason)| is.then_some(reason)).collect()
 }
 
-/// Relative change of the face's light from one crop to the next: the logarithm of their mean
-/// lumas' ratio. `None` in the dark.
-pub fn change(before: &[f32], now: &[f32], size: usize) -> Option<f32> {
-    let light = |rgb| face(rgb, size).map(luma).sum::<f32>();
-    let change = (light(now) / light(before)).ln();
-    change.is_finite().then_some(change)
+/// Mean colour of the face in a crop.
+pub fn mean_colour(rgb: &[f32], size: usize) -> [f64; 3] {
+    let mut sum = [0.0; 3];
+    let mut n = 0.0;
+    for pixel in face(rgb, size) {
+        n += 1.0;
+        sum.iter_mut().zip(pixel).for_each(|(s, v)| *s += f64::from(v));
+    }
+    sum.map(|s| s / n)
+}
+
+/// Relative change of the light from one mean colour to the next: the logarithm of their lumas'
+/// ratio. `None` in the dark.
+pub fn light_change(before: [f64; 3], now: [f64; 3]) -> Option<f32> {
+    let light = |rgb: [f64; 3]| f64::from(luma(rgb.map(|v| v as f32)));
+    ratio(light(before), light(now))
+}
+
+/// The same for each colour by itself. `None` where one is dark.
+pub fn colour_change(before: [f64; 3], now: [f64; 3]) -> Option<ColourChange> {
+    let change = |c: usize| ratio(before[c], now[c]);
+    Some(ColourChange { red: change(0)?, green: change(1)?, blue: change(2)? })
+}
+
+fn ratio(before: f64, now: f64) -> Option<f32> {
+    let change = (now / before).ln();
+    change.is_finite().then_some(change as f32)
 }
 
 /// The colours under the disc that the face fills.
@@ -79,10 +100,19 @@ mod tests {
 
     #[test]
     fn the_change_is_that_of_the_face_not_of_the_corners() {
-        let before = vec![0.4; 3 * 36 * 36];
-        let mut now = vec![0.408; 3 * 36 * 36];
-        now[0] = 1.0;
-        assert!((change(&before, &now, 36).unwrap() - 1.02f32.ln()).abs() < 1e-5);
-        assert_eq!(change(&before, &vec![0.0; 3 * 36 * 36], 36), None);
+        let colour = |r: f32, g: f32, corner: f32| {
+            let mut rgb: Vec<f32> = [r, g, 0.4].iter().flat_map(|v| vec![*v; 36 * 36]).collect();
+            rgb[0] = corner;
+            mean_colour(&rgb, 36)
+        };
+        let (before, now) = (colour(0.4, 0.4, 0.4), colour(0.408, 0.408, 1.0));
+        let light = light_change(before, now).unwrap();
+        assert!((light - (0.886f32 * 1.02 + 0.114).ln()).abs() < 1e-6, "{light}");
+        let ColourChange { red, green, blue } = colour_change(before, now).unwrap();
+        assert!((red - 1.02f32.ln()).abs() < 1e-6 && (green - red).abs() < 1e-6, "{red} {green}");
+        assert_eq!(blue, 0.0);
+        let dark = colour(0.0, 0.4, 0.0);
+        assert!(light_change(before, dark).is_some() && colour_change(before, dark).is_none());
+        assert!(light_change([0.0; 3], [0.0; 3]).is_none());
     }
 }

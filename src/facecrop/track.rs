@@ -5,7 +5,7 @@ use super::follow::{Shift, Template};
 use super::quality;
 use super::steady::{FaceBox, Steady};
 use super::surround::Surround;
-use crate::meta::{LightChange, Movement, Reason, Reasons};
+use crate::meta::{ColourChange, LightChange, Movement, Reason, Reasons};
 
 /// Correlation below which the crop no longer shows what the template showed. A resting face has
 /// 0.98 and more, another piece of the scene mostly less than 0.5.
@@ -70,6 +70,8 @@ pub struct Face {
     pub previous: Option<Vec<f32>>,
     /// How the light has changed since the frame before.
     pub light: Option<LightChange>,
+    /// How the face's mean colour has.
+    pub colour: Option<ColourChange>,
     /// How the face has moved since then.
     pub movement: Option<Movement>,
     /// What pixels and movement tell against a reading.
@@ -333,7 +335,8 @@ impl Track {
         let rect = self.steady.face().rect();
         let surround = Surround::new(self.rect, picture);
         let previous = self.stored.take();
-        let light = previous.as_ref().and_then(|p| self.light_since(p, &surround, cut.size));
+        let (light, colour) =
+            previous.as_ref().map_or((None, None), |p| self.changes(p, &surround, cut.size));
         let next = self.next_rect(dt, cut, picture);
         let mut reasons = quality::reasons(&self.pixels, cut.size);
         if self.out_of_sight() || self.speed > MAX_SPEED {
@@ -353,13 +356,21 @@ impl Track {
         let movement = self.movement.filter(|_| previous.is_some());
         let previous = previous.map(|p| p.pixels);
         let Track { id, age, score, detection, .. } = *self;
-        Face { id, age, score, rect, pixels, previous, light, movement, reasons, detection }
+        Face { id, age, score, rect, pixels, previous, light, colour, movement, reasons, detection }
     }
 
-    /// How the light on this frame's crop and around it differs from `before`.
-    fn light_since(&self, before: &Stored, now: &Surround, size: usize) -> Option<LightChange> {
-        let face = quality::change(&before.pixels, &self.pixels, size)?;
-        Some(LightChange { face, around: now.change_since(&before.surround)? })
+    /// How the light on this frame's crop and around it, and the face's colour, differ from `before`.
+    fn changes(
+        &self,
+        before: &Stored,
+        surround: &Surround,
+        size: usize,
+    ) -> (Option<LightChange>, Option<ColourChange>) {
+        let [then, now] = [&before.pixels, &self.pixels].map(|p| quality::mean_colour(p, size));
+        let around = surround.change_since(&before.surround);
+        let light = quality::light_change(then, now).zip(around);
+        let light = light.map(|(face, around)| LightChange { face, around });
+        (light, quality::colour_change(then, now))
     }
 
     /// The rectangle of the next frame's crop. It waits for a face that is out of sight.

@@ -172,6 +172,7 @@ fn faces(crops: &[FaceCrop], intervals: &[Option<gst::ClockTime>], samples: Vec<
             ppg: sample.map(f64::from),
             ppg_interval: interval.filter(|_| sample.is_some()),
             light: crop.light,
+            colour: crop.colour,
             movement: crop.movement,
             reasons: crop.reasons,
             ..Face::default()

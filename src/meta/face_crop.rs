@@ -25,6 +25,15 @@ pub struct LightChange {
     pub around: f32,
 }
 
+/// How the mean colour of a face has changed from the previous frame to this one: logarithms of
+/// ratios.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ColourChange {
+    pub red: f32,
+    pub green: f32,
+    pub blue: f32,
+}
+
 /// How a face has moved from the previous frame to this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Movement {
@@ -50,6 +59,8 @@ pub struct FaceCrop {
     pub previous: Option<Previous>,
     /// `None` without a previous frame, or where nothing is seen around the face.
     pub light: Option<LightChange>,
+    /// `None` without a previous frame, or in the dark.
+    pub colour: Option<ColourChange>,
     /// `None` without a previous frame, or where the face was not followed from it.
     pub movement: Option<Movement>,
     /// What the pixels and the following tell against a reading at this frame.
@@ -208,6 +219,7 @@ mod tests {
             pixels: vec![0.25, 0.5, 0.75],
             previous: None,
             light: None,
+            colour: None,
             movement: None,
             reasons: Reasons::NONE,
         }

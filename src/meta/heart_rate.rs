@@ -1,6 +1,6 @@
 //! [`HeartRateMeta`], the public result.
 
-use super::{LightChange, Movement, Reasons, custom};
+use super::{ColourChange, LightChange, Movement, Reasons, custom};
 
 /// Name of the `GstCustomMeta`.
 pub(super) const NAME: &str = "HeartRateMeta";
@@ -54,6 +54,8 @@ pub struct Face {
     pub ppg_interval: Option<gst::ClockTime>,
     /// How the light on and around the face has changed over `ppg_interval`.
     pub light: Option<LightChange>,
+    /// How the mean colour of the face has changed over `ppg_interval`.
+    pub colour: Option<ColourChange>,
     /// How the face has moved over `ppg_interval`.
     pub movement: Option<Movement>,
     /// Beats per minute; `None` while there is no trustworthy estimate.
@@ -93,6 +95,11 @@ impl Face {
             s.set("light", f64::from(face));
             s.set("light-around", f64::from(around));
         }
+        if let Some(ColourChange { red, green, blue }) = self.colour {
+            s.set("red", f64::from(red));
+            s.set("green", f64::from(green));
+            s.set("blue", f64::from(blue));
+        }
         if let Some(Movement { x, y, growth }) = self.movement {
             s.set("move-x", f64::from(x));
             s.set("move-y", f64::from(y));
@@ -119,6 +126,7 @@ impl Face {
             ppg: s.get("ppg").ok(),
             ppg_interval: time("ppg-interval"),
             light: read_light(s),
+            colour: read_colour(s),
             movement: read_movement(s),
             bpm: s.get("bpm").ok(),
             confidence: s.get("confidence").ok(),
@@ -133,6 +141,11 @@ impl Face {
 fn read_light(s: &gst::StructureRef) -> Option<LightChange> {
     let value = |name| s.get::<f64>(name).ok().map(|v| v as f32);
     Some(LightChange { face: value("light")?, around: value("light-around")? })
+}
+
+fn read_colour(s: &gst::StructureRef) -> Option<ColourChange> {
+    let value = |name| s.get::<f64>(name).ok().map(|v| v as f32);
+    Some(ColourChange { red: value("red")?, green: value("green")?, blue: value("blue")? })
 }
 
 fn read_movement(s: &gst::StructureRef) -> Option<Movement> {
@@ -204,6 +217,7 @@ mod tests {
             ppg: Some(-1.5),
             ppg_interval: Some(gst::ClockTime::from_mseconds(33)),
             light: Some(LightChange { face: 0.0078125, around: -0.25 }),
+            colour: Some(ColourChange { red: 0.25, green: -0.5, blue: 0.125 }),
             movement: Some(Movement { x: 0.5, y: -0.125, growth: 0.0625 }),
             bpm: Some(72.25),
             confidence: Some(0.875),

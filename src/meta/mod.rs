@@ -15,7 +15,7 @@ mod message;
 mod pulse_test;
 mod reasons;
 
-pub use face_crop::{FaceCrop, FaceCropMeta, LightChange, Movement, Previous};
+pub use face_crop::{ColourChange, FaceCrop, FaceCropMeta, LightChange, Movement, Previous};
 #[cfg(feature = "v1_24")]
 pub use face_detection::{FaceDetection, Relations, relate};
 pub use face_region::{SAME_FACE, iou, is_face_region, is_face_type};

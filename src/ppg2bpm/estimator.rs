@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
+use super::beside::Circumstances;
 use super::chirp;
 use super::confidence::{Features, confidence};
 use super::faces::Seen;
 use super::filter::BandPass;
 use super::folded::is_folded;
-use super::light::Light;
 use super::likelihood::Likelihood;
-use super::movement::Path;
 use super::resample::{Integral, RATE, SPARE, Sample};
+use super::spectrum::Spectrum;
 use super::tracker::Tracker;
 use super::wave::Wave;
 use crate::meta::{Reason, Reasons, Status};
@@ -98,8 +98,7 @@ pub struct Estimator {
     config: Config,
     filter: BandPass,
     integral: Integral,
-    light: Light,
-    path: Path,
+    circumstances: Circumstances,
     frames: Frames,
     tracker: Tracker,
     /// Time of the first sample; all others are counted from it.
@@ -120,8 +119,7 @@ impl Estimator {
             config: Config { window: config.window.clamp(SHORTEST, 60.0), ..config },
             filter: BandPass::new(low, high, RATE),
             integral: Integral::default(),
-            light: Light::default(),
-            path: Path::default(),
+            circumstances: Circumstances::default(),
             frames: Frames::default(),
             tracker: Tracker::new(low, high),
             origin: 0,
@@ -140,8 +138,7 @@ impl Estimator {
     /// the tracker's belief lasts.
     fn restart(&mut self) {
         self.integral = Integral::default();
-        self.light = Light::default();
-        self.path = Path::default();
+        self.circumstances = Circumstances::default();
         self.frames = Frames::default();
         self.climbs = Climbs::default();
     }
@@ -178,8 +175,7 @@ impl Estimator {
         let sample = Sample { time: seconds, value, interval };
         self.integral.push(sample);
         self.integral.trim(self.config.window + SPARE);
-        self.light.push(sample, middle, seen.light, &self.config);
-        self.path.push(sample, seen.movement, &self.config);
+        self.circumstances.push(sample, middle, seen, &self.config);
         self.frames.push(seconds, seen.reasons, self.config.window);
     }
 
@@ -234,25 +230,29 @@ impl Estimator {
 
     fn read(&mut self, frame_rate: f64) -> Option<Reading> {
         let (end, span) = (self.integral.end()?, self.integral.span().min(self.config.window));
-        let lamps = self.light.lamps(end, span);
-        let (config, light) = (&self.config, &self.light);
-        let wave = Wave::new(&self.integral, config, &self.filter, light, &self.path)?;
-        let rates = self.tracker.rates();
-        let likelihood = Likelihood::new(&wave.derivative, rates, frame_rate, &lamps);
+        let light = &self.circumstances.light;
+        let lamps = light.lamps(end, span);
+        let wave = Wave::new(&self.integral, &self.config, &self.filter, &self.circumstances)?;
+        let pulses = |of: &Spectrum| Likelihood::new(of, self.tracker.rates(), frame_rate, &lamps);
+        let mut likelihood = pulses(&wave.derivative);
+        let evidence = likelihood.evidence();
+        if let Some(colour) = &wave.colour {
+            likelihood.hear(&pulses(colour));
+        }
         let duration = wave.spectrum.duration();
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
         let tracked = self.tracker.update(&likelihood, duration, elapsed);
         let peak = wave.peak(tracked.rate);
         let rate = peak.unwrap_or(tracked.rate);
-        let folded = is_folded(&wave.lit, rate, frame_rate)
-            || self.light.folds(rate, end, duration, frame_rate);
+        let folded =
+            is_folded(&wave.lit, rate, frame_rate) || light.folds(rate, end, duration, frame_rate);
         // A pulse has its peak in every window; the skirts of a drift have one now and then.
         let stands = peak.is_some() && !folded;
         let stood = !std::mem::replace(&mut self.without_peak, !stands);
-        let lit = self.light.pulses(rate, end, duration) || wave.shares(rate, &lamps);
+        let lit = light.pulses(rate, end, duration) || wave.shares(rate, &lamps);
         let moved = wave.moves(rate);
         let trusted = stands && stood && !lit && !moved;
-        let features = self.features(&wave, &likelihood, rate, tracked.mass, trusted);
+        let features = self.features(&wave, evidence, rate, tracked.mass, trusted);
         self.last = Some((end, rate));
         let ahead = self.climbs.agreed(end, chirp::ahead(&wave.filtered, rate));
         let bpm = 60.0 * (rate + chirp::made_good(ahead));
@@ -269,13 +269,13 @@ impl Estimator {
     fn features(
         &self,
         wave: &Wave,
-        likelihood: &Likelihood,
+        evidence: f64,
         rate: f64,
         mass: f64,
         trusted: bool,
     ) -> Features {
         Features {
-            evidence: likelihood.evidence(),
+            evidence,
             snr: wave.spectrum.snr(rate),
             half_snr: wave.half_snr(rate),
             mass,
@@ -319,7 +319,7 @@ pub fn reference_bpm(samples: &[Sample], config: &Config) -> Option<f64> {
     samples.iter().for_each(|s| integral.push(*s));
     let (low, high) = (config.min_bpm / 60.0, config.max_bpm / 60.0);
     let filter = BandPass::new(low, high, RATE);
-    let wave = Wave::new(&integral, config, &filter, &Light::default(), &Path::default())?;
+    let wave = Wave::new(&integral, config, &filter, &Circumstances::default())?;
     wave.spectrum.peak(low, high).map(|f| f * 60.0)
 }
 

@@ -212,6 +212,7 @@ fn seen(face: &Face) -> Seen {
         ppg: face.ppg,
         interval: face.ppg_interval.map(gst::ClockTime::nseconds),
         light: face.light,
+        colour: face.colour,
         movement: face.movement,
         reasons: face.reasons,
     }

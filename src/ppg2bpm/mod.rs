@@ -8,6 +8,7 @@ mod analytics;
 pub mod autoregression;
 mod beside;
 pub mod chirp;
+mod chroma;
 pub mod clock;
 pub mod confidence;
 pub mod estimator;

@@ -1,9 +1,8 @@
 //! The wave of one window and what is read off it.
 
+use super::beside::Circumstances;
 use super::estimator::Config;
 use super::filter::{BandPass, detrend};
-use super::light::Light;
-use super::movement::Path;
 use super::resample::{Integral, RATE};
 use super::spectrum::Spectrum;
 
@@ -41,23 +40,26 @@ pub(super) struct Wave {
     pub lit: Spectrum,
     /// As `derivative`, without what goes with the movement, where the face moves.
     pub still: Option<Spectrum>,
+    /// Of the rate of change of the wave in the face's mean colour, where that is known.
+    pub colour: Option<Spectrum>,
 }
 
 impl Wave {
-    /// Of the last `config.window` seconds, in a `light` and on a `path`; `None` where the samples
-    /// hold nothing but rounding.
+    /// Of the last `config.window` seconds, under such `circumstances`; `None` where the samples hold
+    /// nothing but rounding.
     pub fn new(
         integral: &Integral,
         config: &Config,
         filter: &BandPass,
-        light: &Light,
-        path: &Path,
+        circumstances: &Circumstances,
     ) -> Option<Wave> {
+        let Circumstances { light, path, chroma } = circumstances;
         let mut wave = integral.wave(config.window, config.derivative);
         let scale = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         detrend(&mut wave);
         let lit = slope(&wave);
-        cancel(&mut wave, &[light.around(config)], 0.0);
+        let around = [light.around(config)];
+        cancel(&mut wave, &around, 0.0);
         let size = wave.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         if wave.len() < 3 || !size.is_finite() || size <= ROUNDING * scale {
             return None;
@@ -65,8 +67,16 @@ impl Wave {
         let derivative = slope(&wave);
         let mut still = wave.clone();
         let still = cancel(&mut still, &path.waves(config), STILL).then(|| slope(&still));
+        let colour = chroma.wave(&around, filter, config).map(|wave| slope(&wave));
         filter.run(&mut wave);
-        Some(Wave { spectrum: Spectrum::new(&wave), derivative, filtered: wave, lit, still })
+        Some(Wave {
+            spectrum: Spectrum::new(&wave),
+            derivative,
+            filtered: wave,
+            lit,
+            still,
+            colour,
+        })
     }
 
     /// The peak near `rate`, both in Hz. The band-pass makes a peak of any slope across its edge:
@@ -102,13 +112,13 @@ impl Wave {
 }
 
 /// The spectrum of the rate of change.
-fn slope(wave: &[f64]) -> Spectrum {
+pub(super) fn slope(wave: &[f64]) -> Spectrum {
     let mut slope: Vec<f64> = steps(wave).map(|s| s * RATE).collect();
     detrend(&mut slope);
     Spectrum::new(&slope)
 }
 
-fn steps(wave: &[f64]) -> impl Iterator<Item = f64> {
+pub(super) fn steps(wave: &[f64]) -> impl Iterator<Item = f64> {
     wave.windows(2).map(|w| w[1] - w[0])
 }
 
@@ -116,7 +126,7 @@ fn steps(wave: &[f64]) -> impl Iterator<Item = f64> {
 /// after (least squares over the steps, by Gram and Schmidt). Steps beside it that are no larger
 /// than `noise` take little out (ridge regression, Hoerl and Kennard, 1970). Leaves a wave without
 /// a trend; whether there was anything to take out.
-fn cancel(wave: &mut [f64], beside: &[Vec<f64>], noise: f64) -> bool {
+pub(super) fn cancel(wave: &mut [f64], beside: &[Vec<f64>], noise: f64) -> bool {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let mut left: Vec<f64> = steps(wave).collect();
     let n = left.len();
@@ -247,9 +257,8 @@ mod tests {
         }
         let filter = BandPass::new(40.0 / 60.0, 4.0, RATE);
         let shares = |rate, lamps: &[f64]| {
-            let light = Light::default();
-            let path = Path::default();
-            let wave = Wave::new(&integral, &Config::default(), &filter, &light, &path).unwrap();
+            let (config, circumstances) = (Config::default(), Circumstances::default());
+            let wave = Wave::new(&integral, &config, &filter, &circumstances).unwrap();
             wave.shares(rate, lamps)
         };
         // Modulated by movement, its third harmonic, and neither.

@@ -41,16 +41,8 @@ impl Method {
 pub struct Sight {
     /// ns since the first frame.
     pub time: u64,
-    pub face: Option<SeenFace>,
-}
-
-/// The largest face of a frame.
-#[derive(Clone, Copy, Debug)]
-pub struct SeenFace {
-    pub seen: Seen,
-    /// Mean R, G, B of the crop, 0..1, and of the previous frame's within the same rectangle.
-    pub rgb: [f64; 3],
-    pub previous: Option<[f64; 3]>,
+    /// The largest.
+    pub face: Option<Seen>,
 }
 
 pub struct Recording {
@@ -83,7 +75,7 @@ impl Recording {
 
     /// What the signal stage gets of `method`.
     pub fn frames(&self, method: Method) -> Vec<Frame> {
-        let frame = |s: &Sight| Frame { time: s.time, face: s.face.map(|f| f.seen) };
+        let frame = |s: &Sight| Frame { time: s.time, face: s.face };
         let mut frames: Vec<Frame> = self.sights.iter().map(frame).collect();
         if let Method::Baseline(baseline) = method {
             self.replace(&mut frames, baseline);
@@ -95,15 +87,16 @@ impl Recording {
     fn replace(&self, frames: &mut [Frame], baseline: Baseline) {
         let mut faces: BTreeMap<u32, (Vec<usize>, Vec<Colour>)> = BTreeMap::new();
         for (i, sight) in self.sights.iter().enumerate() {
-            let Some(SeenFace { seen, rgb, previous }) = sight.face else { continue };
+            let Some(seen) = sight.face else { continue };
             let (places, colours) = faces.entry(seen.id).or_default();
             places.push(i);
-            colours.push(Colour { time: sight.time as f64 * 1e-9, rgb, previous });
+            colours.push(Colour { time: sight.time as f64 * 1e-9, change: seen.colour });
         }
         for (places, colours) in faces.values() {
             for (place, value) in places.iter().zip(baseline.wave(colours)) {
                 if let Some(seen) = &mut frames[*place].face {
-                    let beside = Seen { interval: None, light: None, movement: None, ..*seen };
+                    let beside =
+                        Seen { interval: None, light: None, colour: None, movement: None, ..*seen };
                     *seen = Seen { ppg: Some(value), ..beside };
                 }
             }
@@ -133,7 +126,7 @@ impl Recording {
         let mut text = format!("prediction,label,time,{}\n", wave_csv::BESIDE.join(","));
         let head = text.len();
         for sight in &self.sights {
-            let Some(seen) = sight.face.map(|f| f.seen) else { continue };
+            let Some(seen) = sight.face else { continue };
             let (Some(ppg), Some(interval)) = (seen.ppg, seen.interval) else { continue };
             let (from, to) = (sight.time.saturating_sub(interval), sight.time);
             let label = self.wave.derivative_between(from as f64 * 1e-9, to as f64 * 1e-9);
@@ -147,61 +140,38 @@ impl Recording {
 
 /// The face of the largest rectangle that is seen in the frame. What the frame tells against a
 /// reading stands with the crop; with the face stands what the estimate was told.
-fn largest(record: &Record) -> Option<SeenFace> {
+fn largest(record: &Record) -> Option<Seen> {
     let area = |f: &(&Face, &FaceCrop)| f.0.w * f.0.h;
     let crop_of = |f: &Face| record.crops.iter().find(|c| c.id == f.id);
     let faces = record.faces.iter().filter_map(|f| Some((f, crop_of(f)?)));
     let (face, crop) = faces.max_by(|a, b| area(a).total_cmp(&area(b)))?;
     let interval = crop.previous.as_ref().and_then(|p| p.interval).or(face.ppg_interval);
-    let seen = Seen {
+    Some(Seen {
         id: face.id,
         rect: [face.x, face.y, face.w, face.h],
         ppg: face.ppg,
         interval: interval.map(gst::ClockTime::nseconds),
         light: face.light,
+        colour: face.colour,
         movement: face.movement,
         reasons: crop.reasons,
-    };
-    Some(SeenFace {
-        seen,
-        rgb: mean_colour(&crop.pixels),
-        previous: crop.previous.as_ref().map(|p| mean_colour(&p.pixels)),
     })
-}
-
-/// Mean R, G, B of planar pixels.
-fn mean_colour(pixels: &[f32]) -> [f64; 3] {
-    let size = pixels.len() / 3;
-    let mean = |c: usize| {
-        let plane = &pixels[c * size..(c + 1) * size];
-        plane.iter().map(|v| f64::from(*v)).sum::<f64>() / size.max(1) as f64
-    };
-    std::array::from_fn(mean)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gstheartrate::meta::{LightChange, Movement};
-
-    #[test]
-    fn the_mean_colour_is_each_planes() {
-        assert_eq!(mean_colour(&[0.0, 1.0, 0.5, 0.5, 0.25, 0.75]), [0.5, 0.5, 0.5]);
-        assert_eq!(mean_colour(&[1.0, 1.0, 0.0, 0.5, 0.25, 0.25]), [1.0, 0.25, 0.25]);
-    }
+    use gstheartrate::meta::{ColourChange, LightChange, Movement};
 
     #[test]
     fn the_csv_has_the_pairs_with_their_labels() {
         let light = Some(LightChange { face: 0.5, around: -0.25 });
         let movement = Some(Movement { x: 0.125, y: 0.0, growth: -0.5 });
         let seen = Seen { id: 1, interval: Some(500_000_000), ..Seen::default() };
-        let face = |ppg: Option<f64>| SeenFace {
-            seen: match ppg {
-                Some(p) if p > 0.0 => Seen { ppg, light, movement, ..seen },
-                _ => Seen { ppg, ..seen },
-            },
-            rgb: [0.5; 3],
-            previous: None,
+        let colour = Some(ColourChange { red: 0.25, green: -1e-7, blue: 0.5 });
+        let face = |ppg: Option<f64>| match ppg {
+            Some(p) if p > 0.0 => Seen { ppg, light, colour, movement, ..seen },
+            _ => Seen { ppg, ..seen },
         };
         let sight = |time, face| Sight { time, face };
         let recording = Recording {
@@ -216,9 +186,10 @@ mod tests {
                 sight(1_000_000_000, Some(face(Some(-1.0)))),
             ],
         };
-        let expected = "prediction,label,time,light,light_around,move_x,move_y,growth\n\
-                        0.250000,3.000000,0.500000,0.500000,-0.250000,0.125000,0.000000,-0.500000\n\
-                        -1.000000,3.000000,1.000000,,,,,\n";
+        let expected = "prediction,label,time,light,light_around,red,green,blue,move_x,move_y,growth\n\
+                        0.250000,3.000000,0.500000,0.500000,-0.250000,0.2500000,-0.0000001,0.5000000,\
+                        0.125000,0.000000,-0.500000\n\
+                        -1.000000,3.000000,1.000000,,,,,,,,\n";
         assert_eq!(recording.to_csv().as_deref(), Some(expected));
         assert_eq!(Recording { sights: Vec::new(), ..recording }.to_csv(), None);
     }

@@ -89,6 +89,7 @@ fn frames(rows: &[Row]) -> Vec<Frame> {
         ppg: Some(row.prediction),
         interval: row.interval,
         light: row.light,
+        colour: row.colour,
         movement: row.movement,
         ..Seen::default()
     };

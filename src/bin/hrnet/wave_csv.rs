@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gstheartrate::meta::{LightChange, Movement};
+use gstheartrate::meta::{ColourChange, LightChange, Movement};
 use gstheartrate::ppg2bpm::faces::Seen;
 
 use crate::table::Table;
@@ -20,21 +20,25 @@ pub struct Row {
     /// Rate of change of the contact sensor's wave.
     pub label: f64,
     pub light: Option<LightChange>,
+    pub colour: Option<ColourChange>,
     pub movement: Option<Movement>,
 }
 
 /// The columns of what stands beside the pulse.
-pub const BESIDE: [&str; 5] = ["light", "light_around", "move_x", "move_y", "growth"];
+pub const BESIDE: [&str; 8] =
+    ["light", "light_around", "red", "green", "blue", "move_x", "move_y", "growth"];
 
 /// Their values for one frame, empty where they are not known.
 pub fn beside(seen: &Seen) -> String {
     let light = seen.light.map(|l| format!("{:.6},{:.6}", l.face, l.around));
+    let colour = seen.colour.map(|c| format!("{:.7},{:.7},{:.7}", c.red, c.green, c.blue));
     let movement = seen.movement.map(|m| format!("{:.6},{:.6},{:.6}", m.x, m.y, m.growth));
-    format!("{},{}", light.unwrap_or(",".into()), movement.unwrap_or(",,".into()))
+    let (colour, movement) = (colour.unwrap_or(",,".into()), movement.unwrap_or(",,".into()));
+    format!("{},{colour},{movement}", light.unwrap_or(",".into()))
 }
 
 /// Reads the columns `prediction`, `label` and, if there is one, `time` (seconds); without it
-/// frames are 1 / `fps` apart; and of [`BESIDE`] light and movement, where all columns of either are
+/// frames are 1 / `fps` apart; and of [`BESIDE`] light, colour and movement, where all columns of one are
 /// there and not empty. The error names the file and the row.
 pub fn read(path: &Path, fps: f64) -> Result<Vec<Row>, String> {
     let optional: Vec<&str> = ["time"].into_iter().chain(BESIDE).collect();
@@ -47,10 +51,13 @@ pub fn read(path: &Path, fps: f64) -> Result<Vec<Row>, String> {
             Some(times) => (nanoseconds(times[i]).map_err(|e| table.error(i, e))?, None),
         };
         let (prediction, label) = (table.number(i, "prediction")?, table.number(i, "label")?);
-        let [face, around, x, y, growth] = BESIDE.map(|column| known(&table, i, column));
+        let [face, around, red, green, blue, x, y, growth] =
+            BESIDE.map(|column| known(&table, i, column));
         let light = face?.zip(around?).map(|(face, around)| LightChange { face, around });
+        let colour = red?.zip(green?).zip(blue?);
+        let colour = colour.map(|((red, green), blue)| ColourChange { red, green, blue });
         let movement = x?.zip(y?).zip(growth?).map(|((x, y), growth)| Movement { x, y, growth });
-        Ok(Row { time, interval, prediction, label, light, movement })
+        Ok(Row { time, interval, prediction, label, light, colour, movement })
     };
     (0..table.len()).map(row).collect()
 }
