@@ -78,16 +78,16 @@ fn every_clip_is_a_whole_video_with_its_truth() {
     std::fs::remove_dir_all(&out).unwrap();
 }
 
-/// The clips' codecs and the bytes of each one's motion maps.
-fn clips(shard: &[u8]) -> Vec<(String, &[u8])> {
+/// What the clips say of themselves and the bytes of each one's motion maps.
+fn clips(shard: &[u8]) -> Vec<(serde_json::Value, &[u8])> {
     let length = u64::from_le_bytes(shard[..8].try_into().unwrap()) as usize;
     let (head, data) = shard[8..].split_at(length);
     let head: serde_json::Value = serde_json::from_slice(head).unwrap();
     let clips = head["__metadata__"]["clips"].as_str().unwrap();
     let clips: Vec<serde_json::Value> = serde_json::from_str(clips).unwrap();
     let end = head["motion"]["data_offsets"][1].as_u64().unwrap() as usize;
-    let codec = |c: &serde_json::Value| c["codec"].as_str().unwrap().to_owned();
-    clips.iter().map(codec).zip(data[..end].chunks(end / clips.len())).collect()
+    let maps = data[..end].chunks(end / clips.len());
+    clips.into_iter().zip(maps).collect()
 }
 
 /// Encoders look at no clock and run on one thread: the same seed gives the same maps. Not so with
@@ -101,12 +101,36 @@ fn shards_repeat_bit_for_bit_through_every_codec_but_x264() {
     }
     let read = |out: &Path| std::fs::read(out.join("shard-00000.safetensors")).unwrap();
     let (one, two) = (read(&a), read(&b));
-    let codecs: std::collections::BTreeSet<String> = clips(&one).into_iter().map(|c| c.0).collect();
+    let codec = |clip: &serde_json::Value| clip["codec"].as_str().unwrap().to_owned();
+    let codecs: std::collections::BTreeSet<String> =
+        clips(&one).iter().map(|c| codec(&c.0)).collect();
     assert_eq!(codecs.len(), 6, "{codecs:?}");
-    for ((codec, first), (_, second)) in clips(&one).into_iter().zip(clips(&two)) {
+    for ((clip, first), (_, second)) in clips(&one).into_iter().zip(clips(&two)) {
+        let codec = codec(&clip);
         assert!(codec == "h264" || first == second, "two runs through {codec} differ");
     }
     [a, b].iter().for_each(|out| std::fs::remove_dir_all(out).unwrap());
+}
+
+#[test]
+fn only_the_clips_that_are_asked_for_are_rendered() {
+    let out = folder("shards-where");
+    let base = ["--synthetic", "4", "--frames", "8", "--seed", "50", "--where", "codec=none,mjpeg"];
+    let output = prepare(&out, &[&base[..], &["--where", "skin_tone=1-3"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shard = std::fs::read(out.join("shard-00000.safetensors")).unwrap();
+    let clips = clips(&shard);
+    assert_eq!(clips.len(), 4);
+    for (clip, _) in &clips {
+        assert!(clip["codec"] == "none" || clip["codec"] == "mjpeg", "{clip}");
+        assert!(clip["skin_tone"] == 1 || clip["skin_tone"] == 2, "{clip}");
+    }
+    assert!(clips.windows(2).all(|c| c[0].0["seed"].as_u64() < c[1].0["seed"].as_u64()));
+    let output = prepare(&out, &[&base[..], &["--where", "tone=1"]].concat());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.starts_with("hrnet: --where tone=1: clips have amplitude, "), "{error}");
+    assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1));
+    std::fs::remove_dir_all(&out).unwrap();
 }
 
 #[test]

@@ -57,6 +57,11 @@ impl Filter {
         Ok(Filter { key: key.into(), values: values.split(',').map(String::from).collect() })
     }
 
+    /// The attribute's name.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Whether a subject with `attributes` is asked for.
     pub fn takes(&self, attributes: &Attributes) -> bool {
         let value = attributes.get(&self.key);

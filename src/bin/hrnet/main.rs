@@ -23,6 +23,7 @@ mod recorded;
 mod recording;
 mod report;
 mod score;
+mod seeds;
 mod shard;
 mod signal;
 mod stage;

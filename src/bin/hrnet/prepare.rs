@@ -9,11 +9,13 @@ use gstheartrate::facecrop::area::{PackedRgb, area_average};
 use gstheartrate::hrnetinfer::contract::Contract;
 use gstheartrate::hrnetinfer::maps::{MotionState, appearance_map, motion_map};
 use gstheartrate::scene::clip::{Clip, Length, Set, View};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::dataset::Layout;
+use crate::groups::Filter;
 use crate::partial::make_folder;
 use crate::recorded;
+use crate::seeds;
 use crate::shard::{self, Tensor, half};
 use crate::transcode::Frames;
 use crate::videos;
@@ -37,9 +39,13 @@ pub struct Options {
     /// Folder for the shards; made if it is not there.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// First seed: clip i is drawn from seed + i.
+    /// First seed: clip i is drawn from seed + i, or from the i-th one after it that --where takes.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Only clips with one of these values in their attributes; LOW-HIGH for numbers
+    #[arg(long = "where", value_name = "KEY=VALUE[,VALUE…]", value_parser = Filter::parse)]
+    #[arg(requires = "synthetic")]
+    filters: Vec<Filter>,
     /// Pairs of frames in a clip.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub frames: u32,
@@ -69,8 +75,30 @@ impl Options {
         if self.val { Set::Validation } else { Set::Training }
     }
 
-    fn seed(&self, clip: usize) -> u64 {
-        self.seed.wrapping_add(clip as u64)
+    fn view(&self) -> View {
+        if self.videos { videos::VIEW } else { View::Crops }
+    }
+
+    fn length(&self) -> Length {
+        if self.videos {
+            Length::Seconds(self.seconds)
+        } else {
+            Length::Pairs(self.frames as usize)
+        }
+    }
+
+    fn clip(&self, seed: u64) -> Clip {
+        Clip::new(seed, self.set(), self.view(), self.length())
+    }
+
+    /// Those of the clips to render.
+    fn seeds(&self) -> Result<Vec<u64>, String> {
+        let total = self.synthetic.unwrap_or_default() as usize;
+        let draw = |seed| match json!(self.clip(seed).attributes) {
+            Value::Object(attributes) => attributes,
+            _ => Map::new(),
+        };
+        seeds::find((self.seed, total), &self.filters, self.threads, draw)
     }
 }
 
@@ -100,17 +128,15 @@ pub fn run(options: &Options) -> Result<(), String> {
     if let Some(dataset) = &options.dataset {
         return recorded::prepare(dataset, options);
     }
-    let total = options.synthetic.unwrap_or_default() as usize;
+    let seeds = options.seeds()?;
     if options.videos {
-        let length = Length::Seconds(options.seconds);
-        let write = |i| videos::write(out, options.seed(i), options.set(), length);
-        return parallel(options.threads, total, write).map(drop);
+        let write = |i: usize| videos::write(out, options.clip(seeds[i]), options.set());
+        return parallel(options.threads, seeds.len(), write).map(drop);
     }
     let mut samples = Vec::new();
-    for (number, first) in (0..total).step_by(CLIPS).enumerate() {
-        let count = CLIPS.min(total - first);
-        let render = |i| render_clip(options, options.seed(first + i));
-        let mut clips = parallel(options.threads, count, render)?;
+    for (number, seeds) in seeds.chunks(CLIPS).enumerate() {
+        let render = |i: usize| render_clip(options, seeds[i]);
+        let mut clips = parallel(options.threads, seeds.len(), render)?;
         let path = shard_path(out, number);
         samples.extend(clips.iter_mut().map(|c| std::mem::take(&mut c.samples)));
         write_shard(options, &path, clips)?;
@@ -153,7 +179,7 @@ pub fn parallel<T: Send>(
 /// Renders one clip and makes its network inputs.
 fn render_clip(options: &Options, seed: u64) -> Result<ClipTensors, String> {
     let (size, pairs) = (options.size as usize, options.frames as usize);
-    let mut clip = Clip::new(seed, options.set(), View::Crops, Length::Pairs(pairs));
+    let mut clip = options.clip(seed);
     let mut tensors = ClipTensors::new(json!(clip.attributes));
     let mut frames = Frames::new(&mut clip)?;
     let contract = Contract::default();

@@ -225,7 +225,7 @@ impl Rates {
 mod tests {
     use clap::Parser;
     use gstheartrate::hrnetinfer::engine::{self, Attention, Backend, Engine};
-    use gstheartrate::scene::clip::{Length, Set};
+    use gstheartrate::scene::clip::{Clip, Length, Set};
 
     use super::*;
     use crate::dataset::Layout;
@@ -309,7 +309,8 @@ mod tests {
     fn what_is_learnt_is_what_is_fed_bit_for_bit() {
         let folder = std::env::temp_dir().join(format!("recorded-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        videos::write(&folder, 1, Set::Training, Length::Seconds(2.0)).unwrap();
+        let clip = Clip::new(1, Set::Training, videos::VIEW, Length::Seconds(2.0));
+        videos::write(&folder, clip, Set::Training).unwrap();
         let out = folder.join("shards");
         let text = |path: &Path| path.to_str().unwrap().to_string();
         let line = ["prepare", &text(&folder), "--out", &text(&out), "--frames", "40"];

@@ -3,22 +3,23 @@
 use std::fs;
 use std::path::Path;
 
-use gstheartrate::scene::clip::{Clip, Length, Set, View};
+use gstheartrate::scene::clip::{Clip, Set, View};
 
 use crate::transcode::write_video;
 
-/// Pixels of a video.
-const SIZE: (usize, usize) = (640, 480);
+/// What a video shows: 640 × 480 pixels.
+pub const VIEW: View = View::Frame(640, 480);
 
 /// Samples a second of the ground truth, as a pulse oximeter has them.
 const TRUTH_RATE: f64 = 60.0;
 
-/// Writes the clip of `seed` to the folder `out/SET-SEED`: `video.mkv`, `ground_truth.csv` and
+/// Writes `clip`, one of `set`, to the folder `out/SET-SEED`: `video.mkv`, `ground_truth.csv` and
 /// `attributes.json`. The folder appears when it is whole.
-pub fn write(out: &Path, seed: u64, set: Set, length: Length) -> Result<(), String> {
-    let name = format!("{}-{seed:06}", if set == Set::Training { "train" } else { "val" });
+pub fn write(out: &Path, clip: Clip, set: Set) -> Result<(), String> {
+    let name = if set == Set::Training { "train" } else { "val" };
+    let name = format!("{name}-{:06}", clip.attributes.seed);
     let partial = out.join(format!(".{name}.partial"));
-    let result = write_into(&partial, seed, set, length).and_then(|()| {
+    let result = write_into(&partial, clip).and_then(|()| {
         let whole = out.join(&name);
         let _ = fs::remove_dir_all(&whole);
         fs::rename(&partial, &whole).map_err(|e| e.to_string())
@@ -29,10 +30,9 @@ pub fn write(out: &Path, seed: u64, set: Set, length: Length) -> Result<(), Stri
     })
 }
 
-fn write_into(folder: &Path, seed: u64, set: Set, length: Length) -> Result<(), String> {
+fn write_into(folder: &Path, mut clip: Clip) -> Result<(), String> {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).map_err(|e| e.to_string())?;
-    let mut clip = Clip::new(seed, set, View::Frame(SIZE.0, SIZE.1), length);
     write_video(&mut clip, &folder.join("video.mkv"))?;
     let attributes = serde_json::to_string_pretty(&clip.attributes).map_err(|e| e.to_string())?;
     let write = |name: &str, text: String| {
