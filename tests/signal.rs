@@ -167,6 +167,30 @@ fn the_colour_of_the_face_tells_which_of_two_rates_it_is_and_overrules_nothing()
     assert_eq!(noise.bpm(), None, "{noise:?}");
 }
 
+#[test]
+fn the_colours_tell_a_pulse_of_the_rate_of_a_lamp() {
+    let (times, mut random) = light_times();
+    let noise: Vec<f64> = times.iter().map(|_| normal(&mut random)).collect();
+    let mut estimator = Estimator::new(Config::default());
+    for (pair, noise) in times.windows(2).zip(&noise) {
+        let step = |wave: &dyn Fn(f64) -> f64| {
+            wave(pair[1] as f64 / SECOND) - wave(pair[0] as f64 / SECOND)
+        };
+        let blood = step(&|t| wave(1.7 * t));
+        let lamp = step(&|t| 0.03 * (TAU * 1.75 * t).sin());
+        let of = |share: f64| (lamp + 0.004 * share * blood + 1e-4 * noise) as f32;
+        let colour = ColourChange { red: of(0.33), green: of(0.77), blue: of(0.53) };
+        let light = LightChange { face: lamp as f32, around: lamp as f32 };
+        let seen = seen(30.0 * (blood + 100.0 * lamp) + noise, pair[1] - pair[0]);
+        estimator.push(pair[1], &Seen { colour: Some(colour), light: Some(light), ..seen });
+    }
+    let estimate = estimator.estimate();
+    assert!((estimate.reading.unwrap().bpm - 102.0).abs() < 4.0, "{estimate:?}");
+    // So near the lamp's own line nobody is shown it.
+    assert_eq!((estimate.bpm(), estimate.status), (None, Status::Weak));
+    assert!(estimate.reasons.contains(Reason::Light), "{estimate:?}");
+}
+
 /// Ten seconds and a bit.
 fn light_times() -> (Vec<u64>, fastrand::Rng) {
     let mut random = fastrand::Rng::with_seed(11);

@@ -88,7 +88,7 @@ mod tests {
         assert!(confidence(&clean) > 0.95, "{}", confidence(&clean));
         let nothing = Features { snr: -15.0, half_snr: -15.0, mass: 0.001, ..clean };
         assert!(confidence(&nothing) < 0.3, "{}", confidence(&nothing));
-        assert_eq!(confidence(&Features { mass: 0.4, ..clean }), UNPROVEN);
+        assert_eq!(confidence(&Features { mass: 0.7, ..clean }), UNPROVEN);
         assert_eq!(confidence(&Features { evidence: 4.0, ..clean }), UNPROVEN);
         assert_eq!(confidence(&Features { trusted: false, ..clean }), DISTRUSTED);
     }

@@ -6,7 +6,7 @@ use super::beside::Circumstances;
 use super::chirp;
 use super::confidence::{Features, confidence};
 use super::faces::Seen;
-use super::filter::BandPass;
+use super::filter::{BandPass, detrend};
 use super::folded::is_folded;
 use super::likelihood::Likelihood;
 use super::resample::{Integral, RATE, SPARE, Sample};
@@ -233,11 +233,12 @@ impl Estimator {
         let light = &self.circumstances.light;
         let lamps = light.lamps(end, span);
         let wave = Wave::new(&self.integral, &self.config, &self.filter, &self.circumstances)?;
-        let pulses = |of: &Spectrum| Likelihood::new(of, self.tracker.rates(), frame_rate, &lamps);
-        let mut likelihood = pulses(&wave.derivative);
+        let rates = self.tracker.rates();
+        let mut likelihood = Likelihood::new(&wave.derivative, rates, frame_rate, &lamps);
         let evidence = likelihood.evidence();
         if let Some(colour) = &wave.colour {
-            likelihood.hear(&pulses(colour));
+            // No lamp hides a pulse there: its light changes all colours alike.
+            likelihood.hear(&Likelihood::new(colour, rates, frame_rate, &[]));
         }
         let duration = wave.spectrum.duration();
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
@@ -312,15 +313,15 @@ impl Climbs {
 }
 
 /// The rate of a stretch of wave by itself, without continuity, in beats per minute: the peak of
-/// the integrated, band-passed, windowed spectrum. It is what a label's wave is read with.
-/// `None` where there is no peak.
+/// the integrated, windowed spectrum. It is what a label's wave is read with. No band-pass: at its
+/// edge a slow pulse would have a higher harmonic than itself. `None` where there is no peak.
 pub fn reference_bpm(samples: &[Sample], config: &Config) -> Option<f64> {
     let mut integral = Integral::default();
     samples.iter().for_each(|s| integral.push(*s));
+    let mut wave = integral.wave(config.window, config.derivative);
+    detrend(&mut wave);
     let (low, high) = (config.min_bpm / 60.0, config.max_bpm / 60.0);
-    let filter = BandPass::new(low, high, RATE);
-    let wave = Wave::new(&integral, config, &filter, &Circumstances::default())?;
-    wave.spectrum.peak(low, high).map(|f| f * 60.0)
+    Spectrum::new(&wave).peak(low, high).map(|f| f * 60.0)
 }
 
 /// Counts of frames and of their reasons, by the second.

@@ -166,14 +166,14 @@ impl Combs {
         Combs { spacing, first: bins.start, independent, frame_rate, combs }
     }
 
-    /// The teeth for a pulse of `f` Hz; none where its own line is not seen.
+    /// The teeth for a pulse of `f` Hz; none where neither its own line nor the next is seen.
     fn lines(&self, f: f64) -> Option<Lines> {
         let place = |f: f64| f / BIN - self.first as f64;
         let turns = ((place(f) + 0.5) / self.spacing).floor();
         let comb = (place(f) - turns * self.spacing).round().max(0.0) as usize;
         let comb = comb.min(self.combs.len() - 1);
         let fundamental = (turns >= 0.0).then_some(turns as usize)?;
-        self.combs[comb].0.get(fundamental)?.as_ref()?;
+        let own = self.combs[comb].0.get(fundamental)?;
         let mut taken = vec![fundamental];
         let mut harmonics = Vec::new();
         for (order, seen) in self.harmonics(f) {
@@ -185,7 +185,13 @@ impl Combs {
                 harmonics.push(Harmonic { order, ratio: seen / f, teeth });
             }
         }
-        Some(Lines { comb, fundamental, harmonics })
+        let seen = own.is_some() || self.sees(comb, harmonics.first()?);
+        seen.then_some(Lines { comb, fundamental, harmonics })
+    }
+
+    /// Whether something is seen of a harmonic.
+    fn sees(&self, comb: usize, harmonic: &Harmonic) -> bool {
+        harmonic.teeth.iter().any(|t| self.combs[comb].0.get(*t).is_some_and(Option::is_some))
     }
 
     /// The multiples of `f` Hz that a pulse may have, and where (Hz) the camera shows them.
@@ -246,17 +252,23 @@ impl White {
         }
         let rest = rest.max(1.0);
         let level = (left / rest).max(f64::MIN_POSITIVE);
-        let height = (fundamental.1 - level).max(0.0);
+        // Differentiation makes order² times the power of a harmonic, whitening ratio^colour.
+        let gain = |h: &Harmonic| {
+            let order = f64::from(h.order).powi(2) * h.ratio.powf(self.colour);
+            BESIDE * HARMONIC_POWER.powi(h.order - 1) * order
+        };
+        // Where a lamp hides the rate itself, it may be as high as the next line asks for.
+        let hidden = lines.harmonics.first().filter(|_| fundamental.0 == 0.0);
+        let height = hidden.map_or(fundamental.1 - level, |h| (harmonics[0].1 - level) / gain(h));
+        let height = height.max(0.0);
         let explained = |(n, x): (f64, f64), most: f64| {
             let v = x.clamp(level, level + most);
             n * (v.ln() + x / v)
         };
-        let harmonics = harmonics.into_iter().zip(&lines.harmonics).map(|(line, harmonic)| {
-            let order = harmonic.order;
-            // Differentiation makes order² times the power of the harmonic, whitening ratio^colour.
-            let gain = f64::from(order).powi(2) * harmonic.ratio.powf(self.colour);
-            explained(line, BESIDE * HARMONIC_POWER.powi(order - 1) * gain * height)
-        });
+        let harmonics = harmonics
+            .into_iter()
+            .zip(&lines.harmonics)
+            .map(|(line, harmonic)| explained(line, gain(harmonic) * height));
         let lines = explained(fundamental, height) + harmonics.sum::<f64>();
         -rest * (level.ln() + 1.0) - lines
     }
@@ -338,6 +350,23 @@ mod tests {
         let lamps: Vec<f64> = (0..=60).map(|i| f64::from(i) / 10.0).collect();
         let (_, evidence) = best_under(&both, &lamps);
         assert!(evidence.is_finite() && evidence <= 0.0, "{evidence}");
+    }
+
+    #[test]
+    fn a_rate_that_a_lamp_hides_is_told_by_its_harmonic_as_well_as_twice_the_rate() {
+        let rates: Vec<f64> = (80..=480).map(|b| b as f64 / 120.0).collect();
+        let spectrum = Spectrum::new(&pulse(100.0, 0.45, 1.0));
+        let lit = Likelihood::new(&spectrum, &rates, 30.0, &[1.75]);
+        let at = |l: &Likelihood, bpm: f64| l.rates[(2.0 * bpm) as usize - 80];
+        let (own, twice) = (at(&lit, 100.0), at(&lit, 200.0));
+        assert!(own.min(twice) > 10.0_f64.max(0.7 * own.max(twice)), "{own} {twice}");
+        // Nothing at any rate that has no line.
+        assert!(at(&lit, 70.0) < 0.0 && at(&lit, 130.0) < 0.0);
+        // A witness whom the lamp does not deceive decides.
+        let mut heard = lit.clone();
+        heard.hear(&Likelihood::new(&Spectrum::new(&pulse(100.0, 0.2, 2.0)), &rates, 30.0, &[]));
+        let best = (0..rates.len()).max_by(|a, b| heard.rates[*a].total_cmp(&heard.rates[*b]));
+        assert!((60.0 * rates[best.unwrap()] - 100.0).abs() < 4.0, "{best:?}");
     }
 
     #[test]
