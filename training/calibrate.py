@@ -16,7 +16,7 @@ import sys
 import numpy as np
 
 RIGHT = 5.0  # bpm
-UNPROVEN, PROVEN = 0.89, (0.75, 5.4)  # as in confidence.rs
+UNPROVEN, PROVEN = 0.89, (0.9, 5.4)  # as in confidence.rs
 FOLDS = 5
 RIDGE = 1e-3
 

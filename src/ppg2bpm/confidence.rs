@@ -55,9 +55,9 @@ const DISTRUSTED: f64 = 0.17;
 /// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines
 /// for a window.
 const UNPROVEN: f64 = 0.89;
-/// Proven is what is three times as probable as not ([`Features::mass`]) and what the window itself has
+/// Proven is what is nine times as probable as not ([`Features::mass`]) and what the window itself has
 /// significant [`Features::evidence`] for.
-const PROBABLE: f64 = 0.75;
+const PROBABLE: f64 = 0.9;
 
 /// Probability, 0..1, that the reading lies within 5 bpm of the truth.
 pub fn confidence(features: &Features) -> f64 {
@@ -88,7 +88,7 @@ mod tests {
         assert!(confidence(&clean) > 0.95, "{}", confidence(&clean));
         let nothing = Features { snr: -15.0, half_snr: -15.0, mass: 0.001, ..clean };
         assert!(confidence(&nothing) < 0.3, "{}", confidence(&nothing));
-        assert_eq!(confidence(&Features { mass: 0.7, ..clean }), UNPROVEN);
+        assert_eq!(confidence(&Features { mass: 0.8, ..clean }), UNPROVEN);
         assert_eq!(confidence(&Features { evidence: 4.0, ..clean }), UNPROVEN);
         assert_eq!(confidence(&Features { trusted: false, ..clean }), DISTRUSTED);
     }

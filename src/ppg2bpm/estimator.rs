@@ -243,7 +243,7 @@ impl Estimator {
         let duration = wave.spectrum.duration();
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
         let tracked = self.tracker.update(&likelihood, duration, elapsed);
-        let peak = wave.peak(tracked.rate);
+        let peak = wave.peak(tracked.rate, self.tracker.band());
         let rate = peak.unwrap_or(tracked.rate);
         let folded =
             is_folded(&wave.lit, rate, frame_rate) || light.folds(rate, end, duration, frame_rate);

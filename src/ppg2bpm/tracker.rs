@@ -69,6 +69,11 @@ impl Tracker {
         &self.rates
     }
 
+    /// The lowest and the highest rate that is followed, in Hz.
+    pub fn band(&self) -> (f64, f64) {
+        (self.rates[0], self.rates[self.rates.len() - 1])
+    }
+
     /// Takes in a window of `duration` seconds, `elapsed` seconds after the one before.
     /// `likelihood` is for [`Tracker::rates`].
     pub fn update(&mut self, likelihood: &Likelihood, duration: f64, elapsed: f64) -> Tracked {

@@ -79,10 +79,11 @@ impl Wave {
         })
     }
 
-    /// The peak near `rate`, both in Hz. The band-pass makes a peak of any slope across its edge:
-    /// one that the unfiltered spectrum does not have, too, is none.
-    pub fn peak(&self, rate: f64) -> Option<f64> {
-        let (low, high) = (rate - PEAK_SEARCH, rate + PEAK_SEARCH);
+    /// The peak near `rate`, within the `band` (Hz). The band-pass makes a peak of any slope across
+    /// its edge: one that the unfiltered spectrum does not have, too, is none. Nor is the foot of a
+    /// line beyond the edge.
+    pub fn peak(&self, rate: f64, band: (f64, f64)) -> Option<f64> {
+        let (low, high) = ((rate - PEAK_SEARCH).max(band.0), (rate + PEAK_SEARCH).min(band.1));
         self.derivative.peak(low, high).and(self.spectrum.peak(low, high))
     }
 
