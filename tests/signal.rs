@@ -48,20 +48,26 @@ fn seen(ppg: f64, interval: u64) -> Seen {
     Seen { ppg: Some(ppg), interval: Some(interval), ..Seen::default() }
 }
 
-/// Feeds the mean rate of change of `value` between frames at `times`, beside colours of a face that
-/// wander at random, estimates twice a second, and hands each estimate and its time in seconds to
-/// `each`.
-fn run(times: &[u64], value: impl Fn(f64) -> f64, mut each: impl FnMut(f64, Estimate)) {
+/// Feeds the mean rate of change of `value` between frames at `times`, estimates twice a second,
+/// and hands each estimate and its time in seconds to `each`.
+fn run(times: &[u64], value: impl Fn(f64) -> f64, each: impl FnMut(f64, Estimate)) {
+    run_beside(times, value, || None, each);
+}
+
+/// The same beside a face of such colours.
+fn run_beside(
+    times: &[u64],
+    value: impl Fn(f64) -> f64,
+    mut colour: impl FnMut() -> Option<ColourChange>,
+    mut each: impl FnMut(f64, Estimate),
+) {
     let mut estimator = Estimator::new(Config::default());
     let mut due = times[0] + SECOND as u64;
-    let mut random = fastrand::Rng::with_seed(5);
     for pair in times.windows(2) {
         let interval = pair[1] - pair[0];
-        let [red, green, blue] = [0.001; 3].map(|size: f64| (size * normal(&mut random)) as f32);
-        let colour = Some(ColourChange { red, green, blue });
         let change = value(pair[1] as f64 / SECOND) - value(pair[0] as f64 / SECOND);
         let ppg = change / (interval as f64 / SECOND);
-        estimator.push(pair[1], &Seen { colour, ..seen(ppg, interval) });
+        estimator.push(pair[1], &Seen { colour: colour(), ..seen(ppg, interval) });
         if pair[1] >= due {
             due += SECOND as u64 / 2;
             each(pair[1] as f64 / SECOND, estimator.estimate());
@@ -314,7 +320,13 @@ fn assert_lifeless(kind: usize, seed: u64) {
     let x = lifeless(kind, seed);
     let times = times(30.0, 60.0, Frames::Even, &mut fastrand::Rng::with_seed(0));
     let value = |t: f64| x[(t * 30.0).round() as usize];
-    run(&times, value, |time, estimate| {
+    // Colours that wander at random.
+    let mut random = fastrand::Rng::with_seed(1000 + seed);
+    let colour = || {
+        let [red, green, blue] = [0.001; 3].map(|size: f64| (size * normal(&mut random)) as f32);
+        Some(ColourChange { red, green, blue })
+    };
+    run_beside(&times, value, colour, |time, estimate| {
         let case = format!("kind {kind}, seed {seed}, {time} s: {estimate:?}");
         assert_ne!(estimate.status, Status::Ok, "{case}");
         assert!(time < 10.1 || estimate.reasons.contains(Reason::NoPulse), "{case}");

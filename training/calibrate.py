@@ -16,7 +16,8 @@ import sys
 import numpy as np
 
 RIGHT = 5.0  # bpm
-UNPROVEN, PROVEN = 0.89, (0.9, 5.4)  # as in confidence.rs
+UNPROVEN, EVIDENCE = 0.89, 5.4  # as in confidence.rs
+PROBABLE = lambda snr: 0.9 if snr < 0 else 0.75  # likewise
 FOLDS = 5
 RIDGE = 1e-3
 
@@ -33,7 +34,7 @@ def load(paths):
     right = [bool(r["reference"]) and abs(float(r["bpm"]) - float(r["reference"])) <= RIGHT for _, r in rows]
     trusted = [float(row["trusted"]) > 0 for _, row in rows]
     x = np.array([terms(row) for _, row in rows])
-    proven = [float(r["mass"]) >= PROVEN[0] and float(r["evidence"]) >= PROVEN[1] for _, r in rows]
+    proven = [float(r["mass"]) >= PROBABLE(float(r["snr"])) and float(r["evidence"]) >= EVIDENCE for _, r in rows]
     return x, np.array(trusted), np.array(proven), np.array(right, float), np.array([file for file, _ in rows])
 
 

@@ -55,9 +55,11 @@ const DISTRUSTED: f64 = 0.17;
 /// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines
 /// for a window.
 const UNPROVEN: f64 = 0.89;
-/// Proven is what is nine times as probable as not ([`Features::mass`]) and what the window itself has
+/// Proven is what is three times as probable as not, or nine times where the pulse has less power than
+/// the rest of the band (an SNR below 0 dB), ([`Features::mass`]) and what the window itself has
 /// significant [`Features::evidence`] for.
-const PROBABLE: f64 = 0.9;
+const PROBABLE: f64 = 0.75;
+const PROBABLE_BELOW_NOISE: f64 = 0.9;
 
 /// Probability, 0..1, that the reading lies within 5 bpm of the truth.
 pub fn confidence(features: &Features) -> f64 {
@@ -66,7 +68,8 @@ pub fn confidence(features: &Features) -> f64 {
     }
     let sum: f64 = WEIGHTS[1..].iter().zip(features.terms()).map(|(w, x)| w * x).sum();
     let right = 1.0 / (1.0 + (-(WEIGHTS[0] + sum)).exp());
-    let proven = features.mass >= PROBABLE && features.evidence >= SIGNIFICANT;
+    let probable = if features.snr < 0.0 { PROBABLE_BELOW_NOISE } else { PROBABLE };
+    let proven = features.mass >= probable && features.evidence >= SIGNIFICANT;
     if proven { right } else { right.min(UNPROVEN) }
 }
 
@@ -88,7 +91,7 @@ mod tests {
         assert!(confidence(&clean) > 0.95, "{}", confidence(&clean));
         let nothing = Features { snr: -15.0, half_snr: -15.0, mass: 0.001, ..clean };
         assert!(confidence(&nothing) < 0.3, "{}", confidence(&nothing));
-        assert_eq!(confidence(&Features { mass: 0.8, ..clean }), UNPROVEN);
+        assert_eq!(confidence(&Features { mass: 0.7, ..clean }), UNPROVEN);
         assert_eq!(confidence(&Features { evidence: 4.0, ..clean }), UNPROVEN);
         assert_eq!(confidence(&Features { trusted: false, ..clean }), DISTRUSTED);
     }
