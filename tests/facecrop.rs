@@ -3,6 +3,7 @@
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::{VideoFormat, VideoInfo, VideoRegionOfInterestMeta};
+use gstheartrate::facecrop::quality::{colour_change, mean_colour};
 use gstheartrate::meta::{FaceCrop, FaceCropMeta, PulseTestMeta, Reason, TrueFace};
 
 const MS: u64 = 1_000_000;
@@ -436,6 +437,25 @@ fn the_colours_of_a_face_change_as_blood_makes_them() {
     let shared = dot(2, 0).powi(2) / (dot(2, 2) * dot(0, 0));
     assert!(green.abs() > 1e-4 && shared > 0.9, "{green}: {shared}");
     assert_eq!(faces(&buffers[0].0)[0].colour, None);
+}
+
+/// A rectangle that follows a face brings other skin along. Both crops of a pair have the same one.
+#[test]
+fn the_change_of_colour_is_that_within_a_pair() {
+    let (buffers, _) = play(
+        "pulsetestsrc num-buffers=90 motion=carry \
+         ! video/x-raw,format=RGB,width=640,height=480,framerate=30/1 ! facecrop",
+    );
+    let crops: Vec<FaceCrop> = buffers.iter().map(|b| faces(&b.0)[0].clone()).collect();
+    let mean = |crop: &FaceCrop, pixels: &[f32]| mean_colour(pixels, crop.size);
+    let mut others = 0;
+    for (before, crop) in crops.iter().zip(&crops[1..]) {
+        let now = mean(crop, &crop.pixels);
+        let previous = &crop.previous.as_ref().expect("the face is followed").pixels;
+        assert_eq!(crop.colour, colour_change(mean(crop, previous), now));
+        others += usize::from(crop.colour != colour_change(mean(before, &before.pixels), now));
+    }
+    assert!(others > 80, "{others} of {} differ from the crop before", crops.len());
 }
 
 /// Runs a video of the shared set through `facecrop`: stream time in seconds and faces.

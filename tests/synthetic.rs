@@ -126,11 +126,12 @@ fn only_the_clips_that_are_asked_for_are_rendered() {
         assert!(clip["skin_tone"] == 1 || clip["skin_tone"] == 2, "{clip}");
     }
     assert!(clips.windows(2).all(|c| c[0].0["seed"].as_u64() < c[1].0["seed"].as_u64()));
+    std::fs::remove_dir_all(&out).unwrap();
     let output = prepare(&out, &[&base[..], &["--where", "tone=1"]].concat());
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.starts_with("hrnet: --where tone=1: clips have amplitude, "), "{error}");
     assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1));
-    std::fs::remove_dir_all(&out).unwrap();
+    assert!(!out.exists(), "nothing is left behind");
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod frame;
 mod imp;
 mod output;
 pub mod pixels;
-mod quality;
+pub mod quality;
 mod settings;
 pub mod steady;
 mod surround;

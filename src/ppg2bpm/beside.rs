@@ -1,29 +1,7 @@
 //! What changes from frame to frame beside the pulse.
 
-use super::chroma::Chroma;
 use super::estimator::Config;
-use super::faces::Seen;
-use super::light::Light;
-use super::movement::Path;
 use super::resample::{Integral, SPARE, Sample};
-
-/// All that is known beside the pulse.
-#[derive(Clone, Debug, Default)]
-pub struct Circumstances {
-    pub light: Light,
-    pub path: Path,
-    pub chroma: Chroma,
-}
-
-impl Circumstances {
-    /// Adds what was `seen` over the pair of frames, with its middle at `middle` seconds, of which
-    /// the sample `pulse` was made.
-    pub fn push(&mut self, pulse: Sample, middle: f64, seen: &Seen, of: &Config) {
-        self.light.push(pulse, middle, seen.light, of);
-        self.path.push(pulse, seen.movement, of);
-        self.chroma.push(pulse, seen.colour, of);
-    }
-}
 
 /// The running sum of such changes, sampled where the pulse is.
 #[derive(Clone, Debug, Default)]

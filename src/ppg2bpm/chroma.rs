@@ -17,7 +17,7 @@ use super::wave::{cancel, steps};
 use crate::meta::ColourChange;
 
 /// Relative changes of red, green and blue by blood, in that proportion, as cameras see them (de
-/// Haan and van Leest; any of them off by a fifth to a third costs a third of the gain at most).
+/// Haan and van Leest; red or blue off by a fifth to a third costs a third of the gain at most).
 const BLOOD: [f64; 3] = [0.33, 0.77, 0.53];
 /// Share of the mean power that is added to each colour's, so that a grey picture, whose colours are
 /// all one, has a sum of least power, too.

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::beside::Circumstances;
 use super::chirp;
+use super::circumstances::Circumstances;
 use super::confidence::{Features, confidence};
 use super::faces::Seen;
 use super::filter::{BandPass, detrend};

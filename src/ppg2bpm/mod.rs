@@ -9,6 +9,7 @@ pub mod autoregression;
 mod beside;
 pub mod chirp;
 mod chroma;
+mod circumstances;
 pub mod clock;
 pub mod confidence;
 pub mod estimator;

@@ -1,6 +1,6 @@
 //! The wave of one window and what is read off it.
 
-use super::beside::Circumstances;
+use super::circumstances::Circumstances;
 use super::estimator::Config;
 use super::filter::{BandPass, detrend};
 use super::resample::{Integral, RATE};

@@ -124,11 +124,11 @@ pub struct ClipTensors {
 /// Runs the command; the error names what failed.
 pub fn run(options: &Options) -> Result<(), String> {
     let Options { out, .. } = options;
+    let seeds = options.seeds()?;
     make_folder(out)?;
     if let Some(dataset) = &options.dataset {
         return recorded::prepare(dataset, options);
     }
-    let seeds = options.seeds()?;
     if options.videos {
         let write = |i: usize| videos::write(out, options.clip(seeds[i]), options.set());
         return parallel(options.threads, seeds.len(), write).map(drop);

@@ -95,9 +95,8 @@ impl Recording {
         for (places, colours) in faces.values() {
             for (place, value) in places.iter().zip(baseline.wave(colours)) {
                 if let Some(seen) = &mut frames[*place].face {
-                    let beside =
-                        Seen { interval: None, light: None, colour: None, movement: None, ..*seen };
-                    *seen = Seen { ppg: Some(value), ..beside };
+                    let Seen { id, rect, reasons, .. } = *seen;
+                    *seen = Seen { id, rect, reasons, ppg: Some(value), ..Seen::default() };
                 }
             }
         }
