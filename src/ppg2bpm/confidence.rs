@@ -55,10 +55,10 @@ const DISTRUSTED: f64 = 0.17;
 /// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines
 /// for a window.
 const UNPROVEN: f64 = 0.89;
-/// Proven is what is three times as probable as not, or nine times where the pulse has less power than
-/// the rest of the band (an SNR below 0 dB), ([`Features::mass`]) and what the window itself has
+/// Proven is what is three times as probable as not ([`Features::mass`]) and what the window itself has
 /// significant [`Features::evidence`] for.
 const PROBABLE: f64 = 0.75;
+/// Nine times where the pulse has less power than the rest of the band (SNR below 0 dB).
 const PROBABLE_BELOW_NOISE: f64 = 0.9;
 
 /// Probability, 0..1, that the reading lies within 5 bpm of the truth.

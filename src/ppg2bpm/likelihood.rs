@@ -16,7 +16,8 @@
 //! a fast one would be read at half its rate.
 //!
 //! Where the light is known to have a line (light.rs) the spectrum tells nothing of the pulse:
-//! those teeth are left out, of both models.
+//! those teeth are left out, of both models. A rate of which that hides the line itself is judged by
+//! the next one, as high as it may be.
 
 use super::folded::folded;
 use super::spectrum::{BIN, Spectrum};
