@@ -18,6 +18,7 @@ import numpy as np
 RIGHT = 5.0  # bpm
 UNPROVEN, EVIDENCE = 0.89, 5.4  # as in confidence.rs
 PROBABLE = lambda snr: 0.9 if snr < 0 else 0.75  # likewise
+UNLIKELY = -3.0  # likewise
 FOLDS = 5
 RIDGE = 1e-3
 
@@ -42,7 +43,8 @@ def terms(row):
     value = lambda name: float(row[name])
     mass = min(max(value("mass"), 1e-4), 1 - 1e-4)
     clip = lambda name: np.clip(value(name), -15, 15)
-    return [1.0, clip("half_snr"), np.log(mass / (1 - mass)), clip("snr")]
+    odds = np.log(mass / (1 - mass))
+    return [1.0, clip("half_snr"), min(odds, UNLIKELY), max(odds, UNLIKELY), clip("snr")]
 
 
 def fit(x, y):

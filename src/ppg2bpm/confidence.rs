@@ -11,7 +11,7 @@ use super::chirp::SIGNIFICANT;
 /// are there to be looked at and refitted with.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Features {
-    /// Log-likelihood of the best pulse over that of noise alone, nats.
+    /// Log-likelihood of the best pulse over that of noise alone, the witness being heard, nats.
     pub evidence: f64,
     /// Signal-to-noise ratio over the whole window, dB.
     pub snr: f64,
@@ -41,22 +41,26 @@ impl Features {
     }
 
     /// What the regression sees, each on a scale on which its effect is about linear.
-    fn terms(&self) -> [f64; 3] {
+    fn terms(&self) -> [f64; 4] {
         let mass = self.mass.clamp(1e-4, 1.0 - 1e-4);
-        [self.half_snr.clamp(-15.0, 15.0), (mass / (1.0 - mass)).ln(), self.snr.clamp(-15.0, 15.0)]
+        let odds = (mass / (1.0 - mass)).ln();
+        let snr = |snr: f64| snr.clamp(-15.0, 15.0);
+        [snr(self.half_snr), odds.min(UNLIKELY), odds.max(UNLIKELY), snr(self.snr)]
     }
 }
 
+/// Logarithm of the odds of the mass (one to twenty) below which they count by another weight.
+const UNLIKELY: f64 = -3.0;
 /// Constant, then one weight a term. Written by training/calibrate.py.
-const WEIGHTS: [f64; 4] = [1.6720, 0.0139, 0.4752, 0.0384];
+const WEIGHTS: [f64; 5] = [4.8878, 0.0314, 0.8046, 0.3651, 0.0356];
 /// The share of the distrusted readings that are right, on videos. Likewise.
-const DISTRUSTED: f64 = 0.17;
+const DISTRUSTED: f64 = 0.20;
 
 /// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines
 /// for a window.
 const UNPROVEN: f64 = 0.89;
-/// Proven is what is three times as probable as not ([`Features::mass`]) and what the window itself has
-/// significant [`Features::evidence`] for.
+/// Proven is what is three times as probable as not ([`Features::mass`]) and what network and colours have
+/// significant [`Features::evidence`] for in the window itself.
 const PROBABLE: f64 = 0.75;
 /// Nine times where the pulse has less power than the rest of the band (SNR below 0 dB).
 const PROBABLE_BELOW_NOISE: f64 = 0.9;

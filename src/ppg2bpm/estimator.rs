@@ -235,11 +235,11 @@ impl Estimator {
         let wave = Wave::new(&self.integral, &self.config, &self.filter, &self.circumstances)?;
         let rates = self.tracker.rates();
         let mut likelihood = Likelihood::new(&wave.derivative, rates, frame_rate, &lamps);
-        let evidence = likelihood.evidence();
         if let Some(colour) = &wave.colour {
             // No lamp hides a pulse there: its light changes all colours alike.
-            likelihood.hear(&Likelihood::new(colour, rates, frame_rate, &[]));
+            likelihood.hear(&Likelihood::new(&colour.derivative, rates, frame_rate, &[]));
         }
+        let evidence = likelihood.evidence();
         let duration = wave.spectrum.duration();
         let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
         let tracked = self.tracker.update(&likelihood, duration, elapsed);

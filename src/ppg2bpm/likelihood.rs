@@ -53,8 +53,10 @@ const HIDES: f64 = 2.0;
 /// free one (Akaike, 1974). The bounded harmonics together count as one.
 const FITTED: f64 = 2.0;
 /// Probability that a second wave of the face shows the pulse, where it shows anything. With one in
-/// thirty to doubt it, what it says against a rate weighs 3.5 nats at most.
+/// thirty to doubt it, what it says against a rate weighs 3.5 nats at most; no more is what it says
+/// for one, lest it prove a pulse alone.
 const CREDIBLE: f64 = 0.97;
+const DOUBT: f64 = 1.0 - CREDIBLE;
 /// No power is told from none below this share of the mean: beats differ.
 const FLOOR: f64 = 0.08;
 
@@ -93,7 +95,8 @@ impl Likelihood {
     pub fn hear(&mut self, witness: &Likelihood) {
         let mean = log_mean_exp(witness.rates.iter().copied());
         for (rate, told) in self.rates.iter_mut().zip(&witness.rates) {
-            *rate += (CREDIBLE * (told - mean).exp() + 1.0 - CREDIBLE).ln();
+            let weight = (CREDIBLE * (told - mean).exp() + DOUBT).ln();
+            *rate += weight.min(-DOUBT.ln());
         }
     }
 
@@ -284,7 +287,9 @@ impl White {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chirp::SIGNIFICANT;
     use super::super::resample::RATE;
+    use super::super::tracker::Tracker;
     use super::*;
     use std::f64::consts::TAU;
 
@@ -368,6 +373,17 @@ mod tests {
         heard.hear(&Likelihood::new(&Spectrum::new(&pulse(100.0, 0.2, 2.0)), &rates, 30.0, &[]));
         let best = (0..rates.len()).max_by(|a, b| heard.rates[*a].total_cmp(&heard.rates[*b]));
         assert!((60.0 * rates[best.unwrap()] - 100.0).abs() < 4.0, "{best:?}");
+    }
+
+    #[test]
+    fn a_witness_alone_proves_nothing() {
+        for bpm in [45.0, 72.0, 150.0, 230.0] {
+            let tracker = Tracker::new(40.0 / 60.0, 4.0);
+            let witness = Spectrum::new(&pulse(bpm, 0.3, 0.0));
+            let mut none = Likelihood { rates: vec![0.0; tracker.rates().len()] };
+            none.hear(&Likelihood::new(&witness, tracker.rates(), 30.0, &[]));
+            assert!(none.evidence() > 2.0 && none.evidence() < SIGNIFICANT, "{}", none.evidence());
+        }
     }
 
     #[test]

@@ -40,8 +40,22 @@ pub(super) struct Wave {
     pub lit: Spectrum,
     /// As `derivative`, without what goes with the movement, where the face moves.
     pub still: Option<Spectrum>,
-    /// Of the rate of change of the wave in the face's mean colour, where that is known.
-    pub colour: Option<Spectrum>,
+    /// Of the wave in the face's mean colour, where that is known.
+    pub colour: Option<Colour>,
+}
+
+/// Spectra of a wave beside the network's, made as those of the same name in [`Wave`].
+pub(super) struct Colour {
+    pub derivative: Spectrum,
+    spectrum: Spectrum,
+}
+
+impl Colour {
+    fn new(mut wave: Vec<f64>, filter: &BandPass) -> Colour {
+        let derivative = slope(&wave);
+        filter.run(&mut wave);
+        Colour { derivative, spectrum: Spectrum::new(&wave) }
+    }
 }
 
 impl Wave {
@@ -67,7 +81,7 @@ impl Wave {
         let derivative = slope(&wave);
         let mut still = wave.clone();
         let still = cancel(&mut still, &path.waves(config), STILL).then(|| slope(&still));
-        let colour = chroma.wave(&around, filter, config).map(|wave| slope(&wave));
+        let colour = chroma.wave(&around, filter, config).map(|wave| Colour::new(wave, filter));
         filter.run(&mut wave);
         Some(Wave {
             spectrum: Spectrum::new(&wave),
@@ -81,10 +95,13 @@ impl Wave {
 
     /// The peak near `rate`, within the `band` (Hz). The band-pass makes a peak of any slope across
     /// its edge: one that the unfiltered spectrum does not have, too, is none. Nor is the foot of a
-    /// line beyond the edge.
+    /// line beyond the edge. Where the colours show the pulse as well, the peak of both together is the
+    /// likeliest rate of a line in noise of either's own level.
     pub fn peak(&self, rate: f64, band: (f64, f64)) -> Option<f64> {
         let (low, high) = ((rate - PEAK_SEARCH).max(band.0), (rate + PEAK_SEARCH).min(band.1));
-        self.derivative.peak(low, high).and(self.spectrum.peak(low, high))
+        let own = self.derivative.peak(low, high).and(self.spectrum.peak(low, high))?;
+        let together = |colour: &Colour| self.spectrum.beside(&colour.spectrum).peak(low, high);
+        self.colour.as_ref().and_then(together).or(Some(own))
     }
 
     /// Whether what stands at `rate` Hz may be made of the stronger line of one of the `lamps`: by
