@@ -401,7 +401,7 @@ fn a_face_moves_as_the_truth_says() {
             [&pair[0].0, &pair[1].0].map(|b| PulseTestMeta::read(b).unwrap().faces[0]);
         let face = &faces(&pair[1].0)[0];
         let side = 1.3 * (face.rect[2] * 640.0).max(face.rect[3] * 480.0);
-        let movement = face.movement.expect("followed");
+        let movement = face.changes.movement.expect("followed");
         let centre = |f: &TrueFace| [(f.x + f.w / 2.0) * 640.0, (f.y + f.h / 2.0) * 480.0];
         let (a, b) = (centre(&before), centre(&now));
         let told = [movement.x, movement.y].map(|m| f64::from(m) * side);
@@ -413,7 +413,7 @@ fn a_face_moves_as_the_truth_says() {
         let (moved, off) = (square(&|s| s[axis]), square(&|s| s[axis] - s[axis + 2]));
         assert!(moved > 1.0 && off < 0.05 * moved, "axis {axis}: {off} of {moved}");
     }
-    assert_eq!(faces(&buffers[0].0)[0].movement, None);
+    assert_eq!(faces(&buffers[0].0)[0].changes.movement, None);
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn the_colours_of_a_face_change_as_blood_makes_them() {
     );
     let step = |pair: &[(gst::Buffer, gst::Segment)]| {
         let pulse = |b: &gst::Buffer| PulseTestMeta::read(b).unwrap().faces[0].pulse;
-        let colour = faces(&pair[1].0)[0].colour.expect("the face is there");
+        let colour = faces(&pair[1].0)[0].changes.colour.expect("the face is there");
         let [r, g, b] = [colour.red, colour.green, colour.blue].map(f64::from);
         [pulse(&pair[1].0) - pulse(&pair[0].0), r, g, b]
     };
@@ -436,7 +436,7 @@ fn the_colours_of_a_face_change_as_blood_makes_them() {
     assert!((red - 0.43).abs() < 0.1 && (blue - 0.69).abs() < 0.1, "{red} {green} {blue}");
     let shared = dot(2, 0).powi(2) / (dot(2, 2) * dot(0, 0));
     assert!(green.abs() > 1e-4 && shared > 0.9, "{green}: {shared}");
-    assert_eq!(faces(&buffers[0].0)[0].colour, None);
+    assert_eq!(faces(&buffers[0].0)[0].changes.colour, None);
 }
 
 /// A rectangle that follows a face brings other skin along. Both crops of a pair have the same one.
@@ -452,8 +452,9 @@ fn the_change_of_colour_is_that_within_a_pair() {
     for (before, crop) in crops.iter().zip(&crops[1..]) {
         let now = mean(crop, &crop.pixels);
         let previous = &crop.previous.as_ref().expect("the face is followed").pixels;
-        assert_eq!(crop.colour, colour_change(mean(crop, previous), now));
-        others += usize::from(crop.colour != colour_change(mean(before, &before.pixels), now));
+        assert_eq!(crop.changes.colour, colour_change(mean(crop, previous), now));
+        others +=
+            usize::from(crop.changes.colour != colour_change(mean(before, &before.pixels), now));
     }
     assert!(others > 80, "{others} of {} differ from the crop before", crops.len());
 }

@@ -1,7 +1,9 @@
 //! hrnetinfer: samples that can be worked out by hand, and everything it must refuse.
 
 use gst::prelude::*;
-use gstheartrate::meta::{FaceCrop, FaceCropMeta, HeartRateMeta, Previous, Reason, Reasons};
+use gstheartrate::meta::{
+    Changes, FaceCrop, FaceCropMeta, HeartRateMeta, Previous, Reason, Reasons,
+};
 
 const INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 
@@ -32,9 +34,7 @@ fn crop(id: u32, size: usize, now: [f32; 3], before: Option<[f32; 3]>) -> FaceCr
         size,
         pixels: planes(now),
         previous: before.map(|b| Previous { pixels: planes(b), interval: Some(INTERVAL) }),
-        light: None,
-        colour: None,
-        movement: None,
+        changes: Changes::default(),
         reasons: Reasons::NONE,
     }
 }

@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use gstheartrate::meta::{ColourChange, LightChange, Movement, Reason, Reasons, Status};
+use gstheartrate::meta::{Changes, ColourChange, LightChange, Movement, Reason, Reasons, Status};
 use gstheartrate::ppg2bpm::faces::Seen;
 use gstheartrate::ppg2bpm::{Config, Estimate, Estimator};
 
@@ -48,6 +48,12 @@ fn seen(ppg: f64, interval: u64) -> Seen {
     Seen { ppg: Some(ppg), interval: Some(interval), ..Seen::default() }
 }
 
+const NONE: Changes = Changes { light: None, colour: None, movement: None };
+
+fn beside(seen: Seen, changes: Changes) -> Seen {
+    Seen { changes, ..seen }
+}
+
 /// Feeds the mean rate of change of `value` between frames at `times`, estimates twice a second,
 /// and hands each estimate and its time in seconds to `each`.
 fn run(times: &[u64], value: impl Fn(f64) -> f64, each: impl FnMut(f64, Estimate)) {
@@ -67,7 +73,7 @@ fn run_beside(
         let interval = pair[1] - pair[0];
         let change = value(pair[1] as f64 / SECOND) - value(pair[0] as f64 / SECOND);
         let ppg = change / (interval as f64 / SECOND);
-        estimator.push(pair[1], &Seen { colour: colour(), ..seen(ppg, interval) });
+        estimator.push(pair[1], &beside(seen(ppg, interval), Changes { colour: colour(), ..NONE }));
         if pair[1] >= due {
             due += SECOND as u64 / 2;
             each(pair[1] as f64 / SECOND, estimator.estimate());
@@ -88,7 +94,8 @@ fn a_pulse_is_read_in_light_that_flickers_at_random_if_it_is_seen_around_the_fac
             let ppg = (at(pair[1]) - at(pair[0]) + 250.0 * f64::from(*around)) / interval;
             let change = LightChange { face: 1.2 * around, around: *around };
             let seen = seen(ppg, pair[1] - pair[0]);
-            estimator.push(pair[1], &Seen { light: known.then_some(change), ..seen });
+            estimator
+                .push(pair[1], &beside(seen, Changes { light: known.then_some(change), ..NONE }));
         }
         estimator.estimate()
     };
@@ -106,7 +113,7 @@ fn light_that_is_no_number_does_no_harm() {
         let ppg = (at(pair[1]) - at(pair[0])) * 30.0;
         let around = if i == 200 { f32::NAN } else { 0.0 };
         let light = Some(LightChange { face: around, around });
-        estimator.push(pair[1], &Seen { light, ..seen(ppg, pair[1] - pair[0]) });
+        estimator.push(pair[1], &beside(seen(ppg, pair[1] - pair[0]), Changes { light, ..NONE }));
     }
     assert!((estimator.estimate().bpm().unwrap() - 72.0).abs() < 0.5);
 }
@@ -124,7 +131,8 @@ fn a_head_that_nods_is_no_pulse_and_a_pulse_beside_it_is_one() {
             let ppg = (at(pair[1]) - at(pair[0])) * 30.0 + noise;
             let x = (size * (nod(pair[1]) - nod(pair[0]))) as f32;
             let movement = Some(Movement { x, y: -x / 2.0, growth: 0.0 });
-            estimator.push(pair[1], &Seen { movement, ..seen(ppg, pair[1] - pair[0]) });
+            estimator
+                .push(pair[1], &beside(seen(ppg, pair[1] - pair[0]), Changes { movement, ..NONE }));
         }
         estimator.estimate()
     };
@@ -154,7 +162,7 @@ fn the_colour_of_the_face_tells_which_of_two_rates_it_is_and_overrules_nothing()
                 ColourChange { red: of(0.33), green: of(0.77), blue: of(0.53) }
             };
             let seen = seen(30.0 * pulse + loud * noise, pair[1] - pair[0]);
-            estimator.push(pair[1], &Seen { colour: colour.map(change), ..seen });
+            estimator.push(pair[1], &beside(seen, Changes { colour: colour.map(change), ..NONE }));
         }
         estimator.estimate()
     };
@@ -189,7 +197,10 @@ fn the_colours_tell_a_pulse_that_a_lamp_hides() {
         let colour = ColourChange { red: of(0.33), green: of(0.77), blue: of(0.53) };
         let light = LightChange { face: lamp as f32, around: lamp as f32 };
         let seen = seen(30.0 * (0.1 * blood + 100.0 * lamp) + 3.0 * noise, pair[1] - pair[0]);
-        estimator.push(pair[1], &Seen { colour: Some(colour), light: Some(light), ..seen });
+        estimator.push(
+            pair[1],
+            &beside(seen, Changes { colour: Some(colour), light: Some(light), ..NONE }),
+        );
     }
     let estimate = estimator.estimate();
     assert!((estimate.reading.unwrap().bpm - 105.0).abs() < 3.0, "{estimate:?}");

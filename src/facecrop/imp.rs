@@ -216,9 +216,7 @@ impl FaceCropElement {
                 size,
                 pixels: face.pixels,
                 previous: face.previous.map(|pixels| Previous { pixels, interval }),
-                light: face.light,
-                colour: face.colour,
-                movement: face.movement,
+                changes: face.changes,
                 reasons,
             }
         };

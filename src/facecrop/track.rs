@@ -5,7 +5,7 @@ use super::follow::{Shift, Template};
 use super::quality;
 use super::steady::{FaceBox, Steady};
 use super::surround::Surround;
-use crate::meta::{ColourChange, LightChange, Movement, Reason, Reasons};
+use crate::meta::{Changes, LightChange, Movement, Reason, Reasons};
 
 /// Correlation below which the crop no longer shows what the template showed. A resting face has
 /// 0.98 and more, another piece of the scene mostly less than 0.5.
@@ -68,12 +68,8 @@ pub struct Face {
     pub pixels: Vec<f32>,
     /// The frame before, cropped with the same rectangle.
     pub previous: Option<Vec<f32>>,
-    /// How the light has changed since the frame before.
-    pub light: Option<LightChange>,
-    /// How the face's mean colour has.
-    pub colour: Option<ColourChange>,
-    /// How the face has moved since then.
-    pub movement: Option<Movement>,
+    /// Since the frame before.
+    pub changes: Changes,
     /// What pixels and movement tell against a reading.
     pub reasons: Reasons,
     /// Which of this frame's detections it was found by.
@@ -335,8 +331,8 @@ impl Track {
         let rect = self.steady.face().rect();
         let surround = Surround::new(self.rect, picture);
         let previous = self.stored.take();
-        let (light, colour) =
-            previous.as_ref().map_or((None, None), |p| self.changes(p, &surround, cut.size));
+        let changes = previous.as_ref().map(|p| self.changes(p, &surround, cut.size));
+        let changes = changes.unwrap_or_default();
         let next = self.next_rect(dt, cut, picture);
         let mut reasons = quality::reasons(&self.pixels, cut.size);
         if self.out_of_sight() || self.speed > MAX_SPEED {
@@ -353,24 +349,21 @@ impl Track {
             (pixels, Stored { pixels: stored, surround: Surround::new(next, picture) })
         };
         self.stored = Some(stored);
-        let movement = self.movement.filter(|_| previous.is_some());
         let previous = previous.map(|p| p.pixels);
         let Track { id, age, score, detection, .. } = *self;
-        Face { id, age, score, rect, pixels, previous, light, colour, movement, reasons, detection }
+        Face { id, age, score, rect, pixels, previous, changes, reasons, detection }
     }
 
-    /// How the light on this frame's crop and around it, and the face's colour, differ from `before`.
-    fn changes(
-        &self,
-        before: &Stored,
-        surround: &Surround,
-        size: usize,
-    ) -> (Option<LightChange>, Option<ColourChange>) {
+    /// How this frame differs from the one `before`.
+    fn changes(&self, before: &Stored, surround: &Surround, size: usize) -> Changes {
         let [then, now] = [&before.pixels, &self.pixels].map(|p| quality::mean_colour(p, size));
         let around = surround.change_since(&before.surround);
         let light = quality::light_change(then, now).zip(around);
-        let light = light.map(|(face, around)| LightChange { face, around });
-        (light, quality::colour_change(then, now))
+        Changes {
+            light: light.map(|(face, around)| LightChange { face, around }),
+            colour: quality::colour_change(then, now),
+            movement: self.movement,
+        }
     }
 
     /// The rectangle of the next frame's crop. It waits for a face that is out of sight.

@@ -171,9 +171,7 @@ fn faces(crops: &[FaceCrop], intervals: &[Option<gst::ClockTime>], samples: Vec<
             h,
             ppg: sample.map(f64::from),
             ppg_interval: interval.filter(|_| sample.is_some()),
-            light: crop.light,
-            colour: crop.colour,
-            movement: crop.movement,
+            changes: crop.changes,
             reasons: crop.reasons,
             ..Face::default()
         }

@@ -5,7 +5,7 @@ use std::{mem, ptr, sync::Arc, sync::LazyLock};
 use gst::glib::{self, translate::*};
 use gst::prelude::*;
 
-use super::Reasons;
+use super::{Changes, Reasons};
 
 /// The previous frame's crop, taken with the rectangle of the current one.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,34 +14,6 @@ pub struct Previous {
     pub pixels: Vec<f32>,
     /// Time from the previous frame to this one, more than 0; `None` without timestamps.
     pub interval: Option<gst::ClockTime>,
-}
-
-/// How the light has changed from the previous frame to this one: logarithms of ratios.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LightChange {
-    /// On the face: a pulse is in it.
-    pub face: f32,
-    /// On what is around the face.
-    pub around: f32,
-}
-
-/// How the mean colour of a face has changed from the previous frame to this one: logarithms of
-/// ratios.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ColourChange {
-    pub red: f32,
-    pub green: f32,
-    pub blue: f32,
-}
-
-/// How a face has moved from the previous frame to this one.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Movement {
-    /// To the right and down, sides of the crop.
-    pub x: f32,
-    pub y: f32,
-    /// Logarithm of the ratio of its sizes.
-    pub growth: f32,
 }
 
 /// One face of a frame.
@@ -57,12 +29,8 @@ pub struct FaceCrop {
     pub pixels: Vec<f32>,
     /// Absent on a face's first frame and after a gap.
     pub previous: Option<Previous>,
-    /// `None` without a previous frame, or where nothing is seen around the face.
-    pub light: Option<LightChange>,
-    /// `None` without a previous frame, or in the dark.
-    pub colour: Option<ColourChange>,
-    /// `None` without a previous frame, or where the face was not followed from it.
-    pub movement: Option<Movement>,
+    /// Since the previous frame.
+    pub changes: Changes,
     /// What the pixels and the following tell against a reading at this frame.
     pub reasons: Reasons,
 }
@@ -218,9 +186,7 @@ mod tests {
             size: 1,
             pixels: vec![0.25, 0.5, 0.75],
             previous: None,
-            light: None,
-            colour: None,
-            movement: None,
+            changes: Changes::default(),
             reasons: Reasons::NONE,
         }
     }

@@ -1,6 +1,6 @@
 //! [`HeartRateMeta`], the public result.
 
-use super::{ColourChange, LightChange, Movement, Reasons, custom};
+use super::{Changes, Reasons, custom};
 
 /// Name of the `GstCustomMeta`.
 pub(super) const NAME: &str = "HeartRateMeta";
@@ -52,12 +52,8 @@ pub struct Face {
     pub ppg: Option<f64>,
     /// Time between the two frames that `ppg` was made of; the sample stands for their middle.
     pub ppg_interval: Option<gst::ClockTime>,
-    /// How the light on and around the face has changed over `ppg_interval`.
-    pub light: Option<LightChange>,
-    /// How the mean colour of the face has changed over `ppg_interval`.
-    pub colour: Option<ColourChange>,
-    /// How the face has moved over `ppg_interval`.
-    pub movement: Option<Movement>,
+    /// Over `ppg_interval`.
+    pub changes: Changes,
     /// Beats per minute; `None` while there is no trustworthy estimate.
     pub bpm: Option<f64>,
     /// 0..1, calibrated: of the readings at 0.9, nine in ten lie within 5 bpm.
@@ -91,20 +87,7 @@ impl Face {
         if let Some(interval) = self.ppg_interval {
             s.set("ppg-interval", interval.nseconds());
         }
-        if let Some(LightChange { face, around }) = self.light {
-            s.set("light", f64::from(face));
-            s.set("light-around", f64::from(around));
-        }
-        if let Some(ColourChange { red, green, blue }) = self.colour {
-            s.set("red", f64::from(red));
-            s.set("green", f64::from(green));
-            s.set("blue", f64::from(blue));
-        }
-        if let Some(Movement { x, y, growth }) = self.movement {
-            s.set("move-x", f64::from(x));
-            s.set("move-y", f64::from(y));
-            s.set("growth", f64::from(growth));
-        }
+        self.changes.write_fields(s);
         s.set("status", self.status.as_str());
         s.set("reasons", gst::Array::new(self.reasons.iter().map(|r| r.as_str())));
         s.set("window", self.window.nseconds());
@@ -125,9 +108,7 @@ impl Face {
             h: s.get("h").ok()?,
             ppg: s.get("ppg").ok(),
             ppg_interval: time("ppg-interval"),
-            light: read_light(s),
-            colour: read_colour(s),
-            movement: read_movement(s),
+            changes: Changes::read_fields(s),
             bpm: s.get("bpm").ok(),
             confidence: s.get("confidence").ok(),
             snr: s.get("snr").ok(),
@@ -136,21 +117,6 @@ impl Face {
             window: time("window").unwrap_or_default(),
         })
     }
-}
-
-fn read_light(s: &gst::StructureRef) -> Option<LightChange> {
-    let value = |name| s.get::<f64>(name).ok().map(|v| v as f32);
-    Some(LightChange { face: value("light")?, around: value("light-around")? })
-}
-
-fn read_colour(s: &gst::StructureRef) -> Option<ColourChange> {
-    let value = |name| s.get::<f64>(name).ok().map(|v| v as f32);
-    Some(ColourChange { red: value("red")?, green: value("green")?, blue: value("blue")? })
-}
-
-fn read_movement(s: &gst::StructureRef) -> Option<Movement> {
-    let value = |name| s.get::<f64>(name).ok().map(|v| v as f32);
-    Some(Movement { x: value("move-x")?, y: value("move-y")?, growth: value("growth")? })
 }
 
 /// The array of face structures, as it stands in the meta and in the message.
@@ -204,6 +170,7 @@ impl HeartRateMeta {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{ColourChange, LightChange, Movement};
     use super::*;
     use crate::meta::Reason;
 
@@ -216,9 +183,11 @@ mod tests {
             h: 0.75,
             ppg: Some(-1.5),
             ppg_interval: Some(gst::ClockTime::from_mseconds(33)),
-            light: Some(LightChange { face: 0.0078125, around: -0.25 }),
-            colour: Some(ColourChange { red: 0.25, green: -0.5, blue: 0.125 }),
-            movement: Some(Movement { x: 0.5, y: -0.125, growth: 0.0625 }),
+            changes: Changes {
+                light: Some(LightChange { face: 0.0078125, around: -0.25 }),
+                colour: Some(ColourChange { red: 0.25, green: -0.5, blue: 0.125 }),
+                movement: Some(Movement { x: 0.5, y: -0.125, growth: 0.0625 }),
+            },
             bpm: Some(72.25),
             confidence: Some(0.875),
             snr: Some(6.5),

@@ -5,6 +5,7 @@
 //! - [`FaceCropMeta`]: private, the pixels that `facecrop` hands to `hrnetinfer`.
 //! - [`PulseTestMeta`]: the truth that `pulsetestsrc` writes and tests read.
 
+mod changes;
 mod custom;
 mod face_crop;
 #[cfg(feature = "v1_24")]
@@ -15,7 +16,8 @@ mod message;
 mod pulse_test;
 mod reasons;
 
-pub use face_crop::{ColourChange, FaceCrop, FaceCropMeta, LightChange, Movement, Previous};
+pub use changes::{Changes, ColourChange, LightChange, Movement};
+pub use face_crop::{FaceCrop, FaceCropMeta, Previous};
 #[cfg(feature = "v1_24")]
 pub use face_detection::{FaceDetection, Relations, relate};
 pub use face_region::{SAME_FACE, iou, is_face_region, is_face_type};

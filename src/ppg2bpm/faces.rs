@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::estimator::{Config, Estimate, Estimator};
-use crate::meta::{ColourChange, LightChange, Movement, Reason, Reasons, Status};
+use crate::meta::{Changes, Reason, Reasons, Status};
 
 /// How long (ns) a face that is no longer seen is remembered.
 pub const KEEP: u64 = 5_000_000_000;
@@ -19,12 +19,8 @@ pub struct Seen {
     /// The pulse sample and the ns between the two frames that it was made of, where known.
     pub ppg: Option<f64>,
     pub interval: Option<u64>,
-    /// How the light has changed between the two.
-    pub light: Option<LightChange>,
-    /// How the face's mean colour has.
-    pub colour: Option<ColourChange>,
-    /// How the face has moved.
-    pub movement: Option<Movement>,
+    /// Between the two.
+    pub changes: Changes,
     /// What the picture tells against a reading.
     pub reasons: Reasons,
 }

@@ -211,9 +211,7 @@ fn seen(face: &Face) -> Seen {
         rect: [face.x, face.y, face.w, face.h],
         ppg: face.ppg,
         interval: face.ppg_interval.map(gst::ClockTime::nseconds),
-        light: face.light,
-        colour: face.colour,
-        movement: face.movement,
+        changes: face.changes,
         reasons: face.reasons,
     }
 }

@@ -90,7 +90,7 @@ impl Recording {
             let Some(seen) = sight.face else { continue };
             let (places, colours) = faces.entry(seen.id).or_default();
             places.push(i);
-            colours.push(Colour { time: sight.time as f64 * 1e-9, change: seen.colour });
+            colours.push(Colour { time: sight.time as f64 * 1e-9, change: seen.changes.colour });
         }
         for (places, colours) in faces.values() {
             for (place, value) in places.iter().zip(baseline.wave(colours)) {
@@ -150,9 +150,7 @@ fn largest(record: &Record) -> Option<Seen> {
         rect: [face.x, face.y, face.w, face.h],
         ppg: face.ppg,
         interval: interval.map(gst::ClockTime::nseconds),
-        light: face.light,
-        colour: face.colour,
-        movement: face.movement,
+        changes: face.changes,
         reasons: crop.reasons,
     })
 }
@@ -160,7 +158,7 @@ fn largest(record: &Record) -> Option<Seen> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gstheartrate::meta::{ColourChange, LightChange, Movement};
+    use gstheartrate::meta::{Changes, ColourChange, LightChange, Movement};
 
     #[test]
     fn the_csv_has_the_pairs_with_their_labels() {
@@ -169,7 +167,9 @@ mod tests {
         let seen = Seen { id: 1, interval: Some(500_000_000), ..Seen::default() };
         let colour = Some(ColourChange { red: 0.25, green: -1e-7, blue: 0.5 });
         let face = |ppg: Option<f64>| match ppg {
-            Some(p) if p > 0.0 => Seen { ppg, light, colour, movement, ..seen },
+            Some(p) if p > 0.0 => {
+                Seen { ppg, changes: Changes { light, colour, movement }, ..seen }
+            }
             _ => Seen { ppg, ..seen },
         };
         let sight = |time, face| Sight { time, face };

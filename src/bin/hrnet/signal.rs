@@ -88,9 +88,7 @@ fn frames(rows: &[Row]) -> Vec<Frame> {
     let seen = |row: &Row| Seen {
         ppg: Some(row.prediction),
         interval: row.interval,
-        light: row.light,
-        colour: row.colour,
-        movement: row.movement,
+        changes: row.changes,
         ..Seen::default()
     };
     rows.iter().map(|row| Frame { time: row.time, face: Some(seen(row)) }).collect()

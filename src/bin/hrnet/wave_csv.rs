@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gstheartrate::meta::{ColourChange, LightChange, Movement};
+use gstheartrate::meta::{Changes, ColourChange, LightChange, Movement};
 use gstheartrate::ppg2bpm::faces::Seen;
 
 use crate::table::Table;
@@ -19,9 +19,7 @@ pub struct Row {
     pub prediction: f64,
     /// Rate of change of the contact sensor's wave.
     pub label: f64,
-    pub light: Option<LightChange>,
-    pub colour: Option<ColourChange>,
-    pub movement: Option<Movement>,
+    pub changes: Changes,
 }
 
 /// The columns of what stands beside the pulse.
@@ -30,9 +28,10 @@ pub const BESIDE: [&str; 8] =
 
 /// Their values for one frame, empty where they are not known.
 pub fn beside(seen: &Seen) -> String {
-    let light = seen.light.map(|l| format!("{:.6},{:.6}", l.face, l.around));
-    let colour = seen.colour.map(|c| format!("{:.7},{:.7},{:.7}", c.red, c.green, c.blue));
-    let movement = seen.movement.map(|m| format!("{:.6},{:.6},{:.6}", m.x, m.y, m.growth));
+    let Changes { light, colour, movement } = seen.changes;
+    let light = light.map(|l| format!("{:.6},{:.6}", l.face, l.around));
+    let colour = colour.map(|c| format!("{:.7},{:.7},{:.7}", c.red, c.green, c.blue));
+    let movement = movement.map(|m| format!("{:.6},{:.6},{:.6}", m.x, m.y, m.growth));
     let (colour, movement) = (colour.unwrap_or(",,".into()), movement.unwrap_or(",,".into()));
     format!("{},{colour},{movement}", light.unwrap_or(",".into()))
 }
@@ -57,7 +56,8 @@ pub fn read(path: &Path, fps: f64) -> Result<Vec<Row>, String> {
         let colour = red?.zip(green?).zip(blue?);
         let colour = colour.map(|((red, green), blue)| ColourChange { red, green, blue });
         let movement = x?.zip(y?).zip(growth?).map(|((x, y), growth)| Movement { x, y, growth });
-        Ok(Row { time, interval, prediction, label, light, colour, movement })
+        let changes = Changes { light, colour, movement };
+        Ok(Row { time, interval, prediction, label, changes })
     };
     (0..table.len()).map(row).collect()
 }

@@ -1,0 +1,79 @@
+//! What of a face changes from frame to frame beside its pulse.
+
+/// How the light has changed from the previous frame to this one: logarithms of ratios.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LightChange {
+    /// On the face: a pulse is in it.
+    pub face: f32,
+    /// On what is around the face.
+    pub around: f32,
+}
+
+/// How the mean colour of a face has changed from the previous frame to this one: logarithms of
+/// ratios.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ColourChange {
+    pub red: f32,
+    pub green: f32,
+    pub blue: f32,
+}
+
+/// How a face has moved from the previous frame to this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Movement {
+    /// To the right and down, sides of the crop.
+    pub x: f32,
+    pub y: f32,
+    /// Logarithm of the ratio of its sizes.
+    pub growth: f32,
+}
+
+/// How a face has changed from the previous frame to this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// `None` without a previous frame, or where nothing is seen around the face.
+    pub light: Option<LightChange>,
+    /// `None` without a previous frame, or in the dark.
+    pub colour: Option<ColourChange>,
+    /// `None` without a previous frame, or where the face was not followed from it.
+    pub movement: Option<Movement>,
+}
+
+impl Changes {
+    /// Writes the contract's fields into `s`; what is absent is not written.
+    pub(super) fn write_fields(&self, s: &mut gst::StructureRef) {
+        if let Some(LightChange { face, around }) = self.light {
+            write(s, [("light", face), ("light-around", around)]);
+        }
+        if let Some(ColourChange { red, green, blue }) = self.colour {
+            write(s, [("red", red), ("green", green), ("blue", blue)]);
+        }
+        if let Some(Movement { x, y, growth }) = self.movement {
+            write(s, [("move-x", x), ("move-y", y), ("growth", growth)]);
+        }
+    }
+
+    /// Reads them; absent is what lacks one.
+    pub(super) fn read_fields(s: &gst::StructureRef) -> Changes {
+        let light = read(s, ["light", "light-around"]);
+        let colour = read(s, ["red", "green", "blue"]);
+        let movement = read(s, ["move-x", "move-y", "growth"]);
+        Changes {
+            light: light.map(|[face, around]| LightChange { face, around }),
+            colour: colour.map(|[red, green, blue]| ColourChange { red, green, blue }),
+            movement: movement.map(|[x, y, growth]| Movement { x, y, growth }),
+        }
+    }
+}
+
+fn write<const N: usize>(s: &mut gst::StructureRef, fields: [(&str, f32); N]) {
+    fields.iter().for_each(|(name, value)| s.set(*name, f64::from(*value)));
+}
+
+fn read<const N: usize>(s: &gst::StructureRef, names: [&str; N]) -> Option<[f32; N]> {
+    let mut values = [0.0; N];
+    for (value, name) in values.iter_mut().zip(names) {
+        *value = s.get::<f64>(name).ok()? as f32;
+    }
+    Some(values)
+}
