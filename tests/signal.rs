@@ -172,7 +172,8 @@ fn the_colour_of_the_face_tells_which_of_two_rates_it_is_and_overrules_nothing()
     assert!((alone - 94.0).abs() < 3.0, "{alone}");
     for bpm in [47.0, 94.0] {
         let found = read(either, 6.0, Some(bpm)).reading.unwrap().bpm;
-        assert!((found - bpm).abs() < 3.0, "{found} for {bpm}");
+        // And where its line is: the network's alone is off by 0.4.
+        assert!((found - bpm).abs() < 0.2, "{found} for {bpm}");
     }
     // A clean pulse of another rate stays, and colours alone prove nothing.
     let strong = read([(72.0, 1.0), (144.0, 0.2)], 3.0, Some(130.0));

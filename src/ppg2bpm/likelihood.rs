@@ -90,8 +90,8 @@ impl Likelihood {
     }
 
     /// Weighs the rates by what a `witness` tells of them on the same terms. It has seen the pulse with
-    /// the probability [`CREDIBLE`], or else tells nothing. Whether there is a pulse at all it is not
-    /// asked: of all rates together it says neither.
+    /// the probability [`CREDIBLE`], or else tells nothing. Of all rates together it says neither that
+    /// there is a pulse nor that there is none; for one rate it counts as bounded evidence.
     pub fn hear(&mut self, witness: &Likelihood) {
         let mean = log_mean_exp(witness.rates.iter().copied());
         for (rate, told) in self.rates.iter_mut().zip(&witness.rates) {
