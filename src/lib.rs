@@ -10,6 +10,7 @@ pub mod bpmoverlay;
 pub mod facecrop;
 pub mod hrnetinfer;
 pub mod meta;
+mod pbv;
 pub mod ppg2bpm;
 pub mod pulsetestsrc;
 pub mod scene;

@@ -426,9 +426,10 @@ fn the_colours_of_a_face_change_as_blood_makes_them() {
         let pulse = |b: &gst::Buffer| PulseTestMeta::read(b).unwrap().faces[0].pulse;
         let colour = faces(&pair[1].0)[0].changes.colour.expect("the face is there");
         let [r, g, b] = [colour.red, colour.green, colour.blue].map(f64::from);
-        [pulse(&pair[1].0) - pulse(&pair[0].0), r, g, b]
+        let blood = faces(&pair[1].0)[0].changes.blood.expect("it changes");
+        [pulse(&pair[1].0) - pulse(&pair[0].0), r, g, b, f64::from(blood)]
     };
-    let steps: Vec<[f64; 4]> = buffers.windows(2).map(step).collect();
+    let steps: Vec<[f64; 5]> = buffers.windows(2).map(step).collect();
     let dot = |a: usize, b: usize| steps.iter().map(|s| s[a] * s[b]).sum::<f64>();
     let [red, green, blue] = [1, 2, 3].map(|colour| dot(colour, 0) / dot(0, 0));
     // The scene's blood: 0.33 to 0.77 to 0.53.
@@ -436,7 +437,12 @@ fn the_colours_of_a_face_change_as_blood_makes_them() {
     assert!((red - 0.43).abs() < 0.1 && (blue - 0.69).abs() < 0.1, "{red} {green} {blue}");
     let shared = dot(2, 0).powi(2) / (dot(2, 2) * dot(0, 0));
     assert!(green.abs() > 1e-4 && shared > 0.9, "{green}: {shared}");
-    assert_eq!(faces(&buffers[0].0)[0].changes.colour, None);
+    // Without noise what has no blood is the quietest, and dilutes it; no more than threefold.
+    let of_green = 0.77 * dot(4, 0) / dot(2, 0);
+    let shared = dot(4, 0).powi(2) / (dot(4, 4) * dot(0, 0));
+    assert!((0.3..1.5).contains(&of_green) && shared > 0.97, "{of_green}: {shared}");
+    let first = faces(&buffers[0].0)[0].changes;
+    assert_eq!((first.colour, first.blood), (None, None));
 }
 
 /// A rectangle that follows a face brings other skin along. Both crops of a pair have the same one.

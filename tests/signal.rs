@@ -48,7 +48,14 @@ fn seen(ppg: f64, interval: u64) -> Seen {
     Seen { ppg: Some(ppg), interval: Some(interval), ..Seen::default() }
 }
 
-const NONE: Changes = Changes { light: None, colour: None, movement: None };
+const NONE: Changes = Changes { light: None, colour: None, blood: None, movement: None };
+
+/// What a face changes by if blood makes it.
+fn blood(change: f64) -> Changes {
+    let of = |share: f64| (share * change) as f32;
+    let colour = ColourChange { red: of(0.33), green: of(0.77), blue: of(0.53) };
+    Changes { colour: Some(colour), blood: Some(of(1.0)), ..NONE }
+}
 
 fn beside(seen: Seen, changes: Changes) -> Seen {
     Seen { changes, ..seen }
@@ -57,14 +64,14 @@ fn beside(seen: Seen, changes: Changes) -> Seen {
 /// Feeds the mean rate of change of `value` between frames at `times`, estimates twice a second,
 /// and hands each estimate and its time in seconds to `each`.
 fn run(times: &[u64], value: impl Fn(f64) -> f64, each: impl FnMut(f64, Estimate)) {
-    run_beside(times, value, || None, each);
+    run_beside(times, value, || NONE, each);
 }
 
-/// The same beside a face of such colours.
+/// The same beside a face that changes so.
 fn run_beside(
     times: &[u64],
     value: impl Fn(f64) -> f64,
-    mut colour: impl FnMut() -> Option<ColourChange>,
+    mut changes: impl FnMut() -> Changes,
     mut each: impl FnMut(f64, Estimate),
 ) {
     let mut estimator = Estimator::new(Config::default());
@@ -73,7 +80,7 @@ fn run_beside(
         let interval = pair[1] - pair[0];
         let change = value(pair[1] as f64 / SECOND) - value(pair[0] as f64 / SECOND);
         let ppg = change / (interval as f64 / SECOND);
-        estimator.push(pair[1], &beside(seen(ppg, interval), Changes { colour: colour(), ..NONE }));
+        estimator.push(pair[1], &beside(seen(ppg, interval), changes()));
         if pair[1] >= due {
             due += SECOND as u64 / 2;
             each(pair[1] as f64 / SECOND, estimator.estimate());
@@ -146,40 +153,67 @@ fn a_head_that_nods_is_no_pulse_and_a_pulse_beside_it_is_one() {
     }
 }
 
-#[test]
-fn the_colour_of_the_face_tells_which_of_two_rates_it_is_and_overrules_nothing() {
+/// What a face changes by whose quiet places alone are known.
+fn quiet(change: f64) -> Changes {
+    Changes { blood: Some(change as f32), ..NONE }
+}
+
+/// A rate, and what a face changes by whose blood changes so.
+type Shown = (f64, fn(f64) -> Changes);
+
+/// Reads ten seconds in which the network has two lines of such rates and strengths with `loud` noise
+/// beside them, and the face changes at a rate.
+fn read_lines(lines: [(f64, f64); 2], loud: f64, shown: Option<Shown>) -> Estimate {
     let (times, mut random) = light_times();
     let noise: Vec<f64> = times.iter().map(|_| normal(&mut random)).collect();
     let line = |hz: f64, time: u64| (TAU * hz * time as f64 / SECOND).sin();
-    // Rate and strength of the network's lines, noise beside them, and the rate in the colours.
-    let read = |lines: [(f64, f64); 2], loud: f64, colour: Option<f64>| {
-        let mut estimator = Estimator::new(Config::default());
-        for (pair, noise) in times.windows(2).zip(&noise) {
-            let step = |hz: f64| line(hz, pair[1]) - line(hz, pair[0]);
-            let pulse: f64 = lines.iter().map(|(bpm, size)| size * step(bpm / 60.0)).sum();
-            let change = |bpm: f64| {
-                let of = |share: f64| (0.004 * share * step(bpm / 60.0)) as f32;
-                ColourChange { red: of(0.33), green: of(0.77), blue: of(0.53) }
-            };
-            let seen = seen(30.0 * pulse + loud * noise, pair[1] - pair[0]);
-            estimator.push(pair[1], &beside(seen, Changes { colour: colour.map(change), ..NONE }));
-        }
-        estimator.estimate()
-    };
-    // Half and twice 94 a minute: the network has hardly more of the one than of the other.
-    let either = [(47.0, 0.25), (94.0, 0.25)];
-    let alone = read(either, 6.0, None).reading.unwrap().bpm;
+    let mut estimator = Estimator::new(Config::default());
+    for (pair, noise) in times.windows(2).zip(&noise) {
+        let step = |bpm: f64| line(bpm / 60.0, pair[1]) - line(bpm / 60.0, pair[0]);
+        let pulse: f64 = lines.iter().map(|(bpm, size)| size * step(*bpm)).sum();
+        let changes = shown.map_or(NONE, |(bpm, changes)| changes(0.004 * step(bpm)));
+        let seen = seen(30.0 * pulse + loud * noise, pair[1] - pair[0]);
+        estimator.push(pair[1], &beside(seen, changes));
+    }
+    estimator.estimate()
+}
+
+/// Half and twice 94 a minute: the network has hardly more of the one than of the other.
+const EITHER: [(f64, f64); 2] = [(47.0, 0.25), (94.0, 0.25)];
+
+#[test]
+fn the_colour_of_the_face_tells_which_of_two_rates_it_is_and_overrules_nothing() {
+    let alone = read_lines(EITHER, 6.0, None).reading.unwrap().bpm;
     assert!((alone - 94.0).abs() < 3.0, "{alone}");
     for bpm in [47.0, 94.0] {
-        let found = read(either, 6.0, Some(bpm)).reading.unwrap().bpm;
+        let found = read_lines(EITHER, 6.0, Some((bpm, blood))).reading.unwrap().bpm;
         // And where its line is: the network's alone is off by 0.4.
         assert!((found - bpm).abs() < 0.2, "{found} for {bpm}");
     }
     // A clean pulse of another rate stays, and colours alone prove nothing.
-    let strong = read([(72.0, 1.0), (144.0, 0.2)], 3.0, Some(130.0));
+    let strong = read_lines([(72.0, 1.0), (144.0, 0.2)], 3.0, Some((130.0, blood)));
     assert!((strong.bpm().unwrap() - 72.0).abs() < 1.0, "{strong:?}");
-    let noise = read([(72.0, 0.0), (144.0, 0.0)], 6.0, Some(130.0));
+    let noise = read_lines([(72.0, 0.0), (144.0, 0.0)], 6.0, Some((130.0, blood)));
     assert_eq!(noise.bpm(), None, "{noise:?}");
+}
+
+#[test]
+fn the_quiet_places_tell_which_of_two_rates_it_is_and_prove_nothing() {
+    let read = |lines, shown| read_lines(lines, 6.0, shown).reading.unwrap();
+    let alone = read(EITHER, None);
+    for bpm in [47.0, 94.0] {
+        let found = read(EITHER, Some((bpm, quiet)));
+        assert!((found.bpm - bpm).abs() < 0.5, "{found:?} for {bpm}");
+        assert_eq!(found.features.evidence, alone.features.evidence);
+    }
+    // One rate that could be chance: likelier with them, and proven no more.
+    let weak = [(94.0, 0.25), (188.0, 0.0)];
+    let [alone, seconded] = [None, Some((94.0, quiet as _))].map(|shown| read(weak, shown));
+    assert!((alone.bpm - 94.0).abs() < 2.0 && alone.confidence < 0.9, "{alone:?}");
+    let [before, now] = [alone, seconded].map(|reading| reading.features);
+    assert_eq!(now.evidence, before.evidence);
+    assert!(now.mass > 3.0 * before.mass, "{now:?}, {before:?}");
+    assert!((now.proof - before.proof).abs() < 0.01, "{now:?}, {before:?}");
 }
 
 #[test]
@@ -196,11 +230,15 @@ fn the_colours_tell_a_pulse_that_a_lamp_hides() {
         let lamp = step(&|t| 0.03 * (TAU * 1.85 * t).sin());
         let of = |share: f64| (lamp + 0.004 * share * blood + 1e-4 * noise) as f32;
         let colour = ColourChange { red: of(0.33), green: of(0.77), blue: of(0.53) };
+        let told = (0.004 * blood + 1e-4 * noise) as f32;
         let light = LightChange { face: lamp as f32, around: lamp as f32 };
         let seen = seen(30.0 * (0.1 * blood + 100.0 * lamp) + 3.0 * noise, pair[1] - pair[0]);
         estimator.push(
             pair[1],
-            &beside(seen, Changes { colour: Some(colour), light: Some(light), ..NONE }),
+            &beside(
+                seen,
+                Changes { colour: Some(colour), blood: Some(told), light: Some(light), ..NONE },
+            ),
         );
     }
     let estimate = estimator.estimate();
@@ -335,11 +373,12 @@ fn assert_lifeless(kind: usize, seed: u64) {
     let value = |t: f64| x[(t * 30.0).round() as usize];
     // Colours that wander at random.
     let mut random = fastrand::Rng::with_seed(1000 + seed);
-    let colour = || {
-        let [red, green, blue] = [0.001; 3].map(|size: f64| (size * normal(&mut random)) as f32);
-        Some(ColourChange { red, green, blue })
+    let changes = || {
+        let [red, green, blue, blood] =
+            [0.001; 4].map(|size: f64| (size * normal(&mut random)) as f32);
+        Changes { colour: Some(ColourChange { red, green, blue }), blood: Some(blood), ..NONE }
     };
-    run_beside(&times, value, colour, |time, estimate| {
+    run_beside(&times, value, changes, |time, estimate| {
         let case = format!("kind {kind}, seed {seed}, {time} s: {estimate:?}");
         assert_ne!(estimate.status, Status::Ok, "{case}");
         assert!(time < 10.1 || estimate.reasons.contains(Reason::NoPulse), "{case}");

@@ -35,7 +35,7 @@ def load(paths):
     right = [bool(r["reference"]) and abs(float(r["bpm"]) - float(r["reference"])) <= RIGHT for _, r in rows]
     trusted = [float(row["trusted"]) > 0 for _, row in rows]
     x = np.array([terms(row) for _, row in rows])
-    proven = [float(r["mass"]) >= PROBABLE(float(r["snr"])) and float(r["evidence"]) >= EVIDENCE for _, r in rows]
+    proven = [float(r["proof"]) >= PROBABLE(float(r["snr"])) and float(r["evidence"]) >= EVIDENCE for _, r in rows]
     return x, np.array(trusted), np.array(proven), np.array(right, float), np.array([file for file, _ in rows])
 
 

@@ -23,7 +23,7 @@ LIGHTS = ["steady", "dim", "drift", "flicker", "step"]
 RATES = [30, 15, 25]  # frames a second
 SECONDS = 35
 # Fields of a face that stand beside its pulse, and their columns.
-NAMES = ["light", "light-around", "red", "green", "blue", "move-x", "move-y", "growth"]
+NAMES = ["light", "light-around", "red", "green", "blue", "blood", "move-x", "move-y", "growth"]
 BESIDE = {name: name.replace("-", "_") for name in NAMES}
 
 
@@ -36,7 +36,7 @@ def faces(buffer, name):
 def number(structure, name):
     """A field as text, empty where there is none."""
     known, value = structure.get_double(name)
-    return f"{value:.6f}" if known else ""
+    return f"{value:.7f}" if known else ""
 
 
 def record(source, path):

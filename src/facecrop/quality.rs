@@ -15,7 +15,7 @@ const OVEREXPOSED: f32 = 0.25;
 /// 1, by the rounding of chroma. Skin has 20 or more in fair light.
 const GREY: f32 = 1.5 / 255.0;
 /// Radius of the face over the side of the crop.
-const FACE: f32 = 0.38;
+pub(super) const FACE: f32 = 0.38;
 
 /// Judges a planar RGB crop of `size` × `size` under the disc that the face fills.
 pub fn reasons(rgb: &[f32], size: usize) -> Reasons {
@@ -59,7 +59,8 @@ pub fn colour_change(before: [f64; 3], now: [f64; 3]) -> Option<ColourChange> {
     Some(ColourChange { red: change(0)?, green: change(1)?, blue: change(2)? })
 }
 
-fn ratio(before: f64, now: f64) -> Option<f32> {
+/// The logarithm of a ratio; `None` in the dark.
+pub(super) fn ratio(before: f64, now: f64) -> Option<f32> {
     let change = (now / before).ln();
     change.is_finite().then_some(change as f32)
 }

@@ -1,6 +1,7 @@
 //! One face from frame to frame: its crops, its place, its steady rectangle.
 
 use super::area::{PixelRect, RgbRows, area_average, crop_rect};
+use super::blood::Blood;
 use super::follow::{Shift, Template};
 use super::quality;
 use super::steady::{FaceBox, Steady};
@@ -121,6 +122,7 @@ pub struct Track {
     anchor: Option<Anchor>,
     /// Since the frame before.
     movement: Option<Movement>,
+    blood: Blood,
     /// This frame's crop.
     pixels: Vec<f32>,
     /// The frame before, cropped with `rect`, and what was around it.
@@ -159,6 +161,7 @@ impl Track {
             rect,
             anchor: None,
             movement: None,
+            blood: Blood::default(),
             pixels: Vec::new(),
             stored: None,
         };
@@ -184,6 +187,7 @@ impl Track {
         self.rect = cut.rect(&place, picture);
         self.pixels = cut.pixels(self.rect, picture);
         self.stored = None;
+        self.blood = Blood::default();
         self.anchor(cut.size);
     }
 
@@ -331,7 +335,7 @@ impl Track {
         let rect = self.steady.face().rect();
         let surround = Surround::new(self.rect, picture);
         let previous = self.stored.take();
-        let changes = previous.as_ref().map(|p| self.changes(p, &surround, cut.size));
+        let changes = previous.as_ref().map(|p| self.changes(p, &surround, cut.size, dt));
         let changes = changes.unwrap_or_default();
         let next = self.next_rect(dt, cut, picture);
         let mut reasons = quality::reasons(&self.pixels, cut.size);
@@ -355,13 +359,15 @@ impl Track {
     }
 
     /// How this frame differs from the one `before`.
-    fn changes(&self, before: &Stored, surround: &Surround, size: usize) -> Changes {
-        let [then, now] = [&before.pixels, &self.pixels].map(|p| quality::mean_colour(p, size));
+    fn changes(&mut self, before: &Stored, surround: &Surround, size: usize, dt: f64) -> Changes {
+        let pixels = [&before.pixels, &self.pixels].map(Vec::as_slice);
+        let [then, now] = pixels.map(|p| quality::mean_colour(p, size));
         let around = surround.change_since(&before.surround);
         let light = quality::light_change(then, now).zip(around);
         Changes {
             light: light.map(|(face, around)| LightChange { face, around }),
             colour: quality::colour_change(then, now),
+            blood: self.blood.change(pixels, size, around.unwrap_or(0.0), dt),
             movement: self.movement,
         }
     }

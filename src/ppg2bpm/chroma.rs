@@ -1,54 +1,82 @@
-//! The pulse in the mean colour of a face, as a witness beside the network.
+//! The pulse in the colours of a face, as a witness beside the network.
 //!
 //! A network that is shown two frames at a time errs anew at each pair, and the sum of such errors
-//! wanders and hides slow pulses. A mean colour does not: what it errs by at one frame it takes back
-//! at the next.
+//! wanders and hides slow pulses. A colour does not: what it errs by at one frame it takes back at
+//! the next.
 //!
-//! Blood changes red, green and blue of skin in a proportion that is known. Of all weighted sums of
-//! the three in which such a change keeps its size, the one of the least power has the least of
-//! everything else (de Haan and van Leest 2014, "Improved motion robustness of remote-PPG by using
-//! the blood volume pulse signature", Physiological Measurement 35).
+//! There are two waves of it: the sum of least power ([`crate::pbv`]) of the face's mean colour in
+//! the window, and what `facecrop` has put together of the quiet places of the face, by what it had
+//! seen until then. Each has noise that the other has not.
 
 use super::beside::Beside;
 use super::estimator::Config;
 use super::filter::{BandPass, detrend};
 use super::resample::Sample;
 use super::wave::{cancel, steps};
-use crate::meta::ColourChange;
+use crate::meta::{Changes, ColourChange};
+use crate::pbv::Sum;
 
-/// Relative changes of red, green and blue by blood, in that proportion, as cameras see them (de
-/// Haan and van Leest; red or blue off by a fifth to a third costs a third of the gain at most).
-const BLOOD: [f64; 3] = [0.33, 0.77, 0.53];
-/// Share of the mean power that is added to each colour's, so that a grey picture, whose colours are
-/// all one, has a sum of least power, too.
+/// Share of the mean power that is added to each colour's: little, as the window is all there is.
 const RIDGE: f64 = 1e-5;
+
+/// Something of the pulse in the face's mean colour and of that in its quiet places, where they change.
+#[derive(Clone, Debug, Default)]
+pub struct Colours<T> {
+    pub mean: Option<T>,
+    pub quiet: Option<T>,
+}
+
+impl<T> Colours<T> {
+    pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> Colours<U> {
+        Colours { mean: self.mean.map(&mut of), quiet: self.quiet.map(of) }
+    }
+
+    pub fn as_ref(&self) -> Colours<&T> {
+        Colours { mean: self.mean.as_ref(), quiet: self.quiet.as_ref() }
+    }
+}
 
 /// The colours of a window's pairs of frames.
 #[derive(Clone, Debug, Default)]
-pub struct Chroma([Beside; 3]);
+pub struct Chroma {
+    mean: [Beside; 3],
+    blood: Beside,
+}
 
 impl Chroma {
-    /// Adds the change, if it is known, over the pair of frames of which the sample `pulse` was made.
-    pub fn push(&mut self, pulse: Sample, change: Option<ColourChange>, of: &Config) {
-        let ColourChange { red, green, blue } = change.unwrap_or_default();
-        for (colour, change) in self.0.iter_mut().zip([red, green, blue]) {
+    /// Adds the `changes` over the pair of frames of which the sample `pulse` was made; what is not
+    /// known is no change.
+    pub fn push(&mut self, pulse: Sample, changes: &Changes, of: &Config) {
+        let ColourChange { red, green, blue } = changes.colour.unwrap_or_default();
+        for (colour, change) in self.mean.iter_mut().zip([red, green, blue]) {
             colour.push(pulse, change, of);
         }
+        self.blood.push(pulse, changes.blood.unwrap_or_default(), of);
     }
 
-    /// The pulse wave where [`super::resample::Integral::wave`] has the network's, without what goes
-    /// with the light `around`; `None` where no colour changes.
-    pub fn wave(&self, around: &[Vec<f64>], filter: &BandPass, of: &Config) -> Option<Vec<f64>> {
-        let colours = self.0.each_ref().map(|colour| {
-            let mut wave = colour.wave(of);
+    /// The pulse waves where [`super::resample::Integral::wave`] has the network's, without what goes
+    /// with the light `around`.
+    pub fn waves(&self, around: &[Vec<f64>], filter: &BandPass, of: &Config) -> Colours<Vec<f64>> {
+        let wave = |beside: &Beside| {
+            let mut wave = beside.wave(of);
             detrend(&mut wave);
             cancel(&mut wave, around, 0.0);
             wave
-        });
-        let weights = weights(colours.each_ref().map(|colour| band_steps(colour, filter)))?;
-        let sum = |i: usize| weights.iter().zip(&colours).map(|(w, colour)| w * colour[i]).sum();
-        Some((0..colours[0].len()).map(sum).collect())
+        };
+        let quiet = Some(wave(&self.blood)).filter(|w| w.iter().any(|v| *v != 0.0));
+        Colours { mean: least_power(self.mean.each_ref().map(wave), filter), quiet }
     }
+}
+
+/// The sum of least power in the band of the pulse; `None` where there is no power.
+fn least_power(colours: [Vec<f64>; 3], filter: &BandPass) -> Option<Vec<f64>> {
+    let steps = colours.each_ref().map(|colour| band_steps(colour, filter));
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let power = steps.each_ref().map(|a| steps.each_ref().map(|b| dot(a, b)));
+    let mean = (0..3).map(|c| power[c][c]).sum::<f64>() / 3.0;
+    let weights = Sum::of_least_power(&power, RIDGE * mean)?.weights;
+    let sum = |i: usize| weights.iter().zip(&colours).map(|(w, colour)| w * colour[i]).sum();
+    Some((0..colours[0].len()).map(sum).collect())
 }
 
 /// The steps of a wave in the band of the pulse.
@@ -56,28 +84,6 @@ fn band_steps(wave: &[f64], filter: &BandPass) -> Vec<f64> {
     let mut band = wave.to_vec();
     filter.run(&mut band);
     steps(&band).collect()
-}
-
-/// With which the sum of `colours` has the least power beside the pulse's; their scale is arbitrary.
-/// `None` where there is no power.
-fn weights(colours: [Vec<f64>; 3]) -> Option<[f64; 3]> {
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let mut power = colours.each_ref().map(|a| colours.each_ref().map(|b| dot(a, b)));
-    let mean = (0..3).map(|c| power[c][c]).sum::<f64>() / 3.0;
-    (0..3).for_each(|c| power[c][c] += RIDGE * mean);
-    mean.is_normal().then(|| {
-        // The inverse's columns, but for the determinant.
-        let [a, b, c] = &power.map(|row| row.map(|v| v / mean));
-        let columns = [cross(b, c), cross(c, a), cross(a, b)];
-        std::array::from_fn(|i| (0..3).map(|c| BLOOD[c] * columns[c][i]).sum())
-    })
-}
-
-fn cross(a: &[f64; 3], b: &[f64; 3]) -> [f64; 3] {
-    std::array::from_fn(|i| {
-        let (j, k) = ((i + 1) % 3, (i + 2) % 3);
-        a[j] * b[k] - a[k] * b[j]
-    })
 }
 
 #[cfg(test)]
@@ -97,10 +103,11 @@ mod tests {
             let pulse = Sample { time: i as f64 / RATE, value: 0.0, interval };
             let (now, then) = (change(i), change(i - 1));
             let [red, green, blue] = std::array::from_fn(|c| (now[c] - then[c]) as f32);
-            chroma.push(pulse, Some(ColourChange { red, green, blue }), &config);
+            let colour = Some(ColourChange { red, green, blue });
+            chroma.push(pulse, &Changes { colour, ..Changes::default() }, &config);
         }
         let filter = BandPass::new(40.0 / 60.0, 4.0, RATE);
-        let spectrum = slope(&chroma.wave(&[], &filter, &config)?);
+        let spectrum = slope(chroma.waves(&[], &filter, &config).mean.as_ref()?);
         let mut band = spectrum.power()[spectrum.bins(0.7, 4.0)].to_vec();
         band.sort_by(f64::total_cmp);
         Some(spectrum.line(hz) / band[band.len() / 2])

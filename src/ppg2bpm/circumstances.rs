@@ -6,7 +6,6 @@ use super::faces::Seen;
 use super::light::Light;
 use super::movement::Path;
 use super::resample::Sample;
-use crate::meta::Changes;
 
 /// All that is known beside the pulse.
 #[derive(Clone, Debug, Default)]
@@ -20,9 +19,9 @@ impl Circumstances {
     /// Adds what was `seen` over the pair of frames, with its middle at `middle` seconds, of which
     /// the sample `pulse` was made.
     pub fn push(&mut self, pulse: Sample, middle: f64, seen: &Seen, of: &Config) {
-        let Changes { light, colour, movement } = seen.changes;
-        self.light.push(pulse, middle, light, of);
-        self.path.push(pulse, movement, of);
-        self.chroma.push(pulse, colour, of);
+        let changes = &seen.changes;
+        self.light.push(pulse, middle, changes.light, of);
+        self.path.push(pulse, changes.movement, of);
+        self.chroma.push(pulse, changes, of);
     }
 }

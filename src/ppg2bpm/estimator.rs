@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::chirp;
+use super::chroma::Colours;
 use super::circumstances::Circumstances;
 use super::confidence::{Features, confidence};
 use super::faces::Seen;
@@ -12,7 +13,7 @@ use super::likelihood::Likelihood;
 use super::resample::{Integral, RATE, SPARE, Sample};
 use super::spectrum::Spectrum;
 use super::tracker::Tracker;
-use super::wave::Wave;
+use super::wave::{Colour, Wave};
 use crate::meta::{Reason, Reasons, Status};
 
 const NSECOND: f64 = 1e-9;
@@ -100,7 +101,11 @@ pub struct Estimator {
     integral: Integral,
     circumstances: Circumstances,
     frames: Frames,
+    /// Follows the rate by all that is seen.
     tracker: Tracker,
+    /// Follows it by what the whole face shows: a nod shows in quiet places, too, which tell of two rates
+    /// the likelier and prove none.
+    proof: Tracker,
     /// Time of the first sample; all others are counted from it.
     origin: u64,
     /// The estimate before had no peak at its rate.
@@ -122,6 +127,7 @@ impl Estimator {
             circumstances: Circumstances::default(),
             frames: Frames::default(),
             tracker: Tracker::new(low, high),
+            proof: Tracker::new(low, high),
             origin: 0,
             last: None,
             without_peak: false,
@@ -230,21 +236,13 @@ impl Estimator {
 
     fn read(&mut self, frame_rate: f64) -> Option<Reading> {
         let (end, span) = (self.integral.end()?, self.integral.span().min(self.config.window));
-        let light = &self.circumstances.light;
-        let lamps = light.lamps(end, span);
+        let lamps = self.circumstances.light.lamps(end, span);
         let wave = Wave::new(&self.integral, &self.config, &self.filter, &self.circumstances)?;
-        let rates = self.tracker.rates();
-        let mut likelihood = Likelihood::new(&wave.derivative, rates, frame_rate, &lamps);
-        if let Some(colour) = &wave.colour {
-            // No lamp hides a pulse there: its light changes all colours alike.
-            likelihood.hear(&Likelihood::new(&colour.derivative, rates, frame_rate, &[]));
-        }
-        let evidence = likelihood.evidence();
         let duration = wave.spectrum.duration();
-        let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
-        let tracked = self.tracker.update(&likelihood, duration, elapsed);
-        let peak = wave.peak(tracked.rate, self.tracker.band());
-        let rate = peak.unwrap_or(tracked.rate);
+        let beliefs = self.believe(&wave, frame_rate, &lamps, end);
+        let peak = wave.peak(beliefs.likely.rate(), self.tracker.band());
+        let rate = peak.unwrap_or(beliefs.likely.rate());
+        let light = &self.circumstances.light;
         let folded =
             is_folded(&wave.lit, rate, frame_rate) || light.folds(rate, end, duration, frame_rate);
         // A pulse has its peak in every window; the skirts of a drift have one now and then.
@@ -253,7 +251,7 @@ impl Estimator {
         let lit = light.pulses(rate, end, duration) || wave.shares(rate, &lamps);
         let moved = wave.moves(rate);
         let trusted = stands && stood && !lit && !moved;
-        let features = self.features(&wave, evidence, rate, tracked.mass, trusted);
+        let features = self.features(&wave, &beliefs, rate, trusted);
         self.last = Some((end, rate));
         let ahead = self.climbs.agreed(end, chirp::ahead(&wave.filtered, rate));
         let bpm = 60.0 * (rate + chirp::made_good(ahead));
@@ -267,24 +265,47 @@ impl Estimator {
         })
     }
 
-    fn features(
-        &self,
-        wave: &Wave,
-        evidence: f64,
-        rate: f64,
-        mass: f64,
-        trusted: bool,
-    ) -> Features {
+    /// Takes in what a window that ends at `end` tells at so many frames a second, beside such `lamps`.
+    fn believe(&mut self, wave: &Wave, frame_rate: f64, lamps: &[f64], end: f64) -> Beliefs {
+        let rates = self.tracker.rates();
+        // No lamp hides a pulse in the colours: its light changes all of them alike.
+        let colour = |c: &Colour| Likelihood::new(&c.derivative, rates, frame_rate, &[]);
+        let Colours { mean, quiet } = wave.colours.as_ref().map(colour);
+        let mut proven = Likelihood::new(&wave.derivative, rates, frame_rate, lamps);
+        mean.inspect(|mean| proven.hear(mean));
+        let mut likely = proven.clone();
+        quiet.inspect(|quiet| likely.hear(quiet));
+        let duration = wave.spectrum.duration();
+        let elapsed = self.last.map_or(1.0, |(last, _)| end - last).max(0.0);
+        Beliefs {
+            evidence: proven.evidence(),
+            likely: self.tracker.update(&likely, duration, elapsed),
+            proven: self.proof.update(&proven, duration, elapsed),
+        }
+    }
+
+    fn features(&self, wave: &Wave, beliefs: &Beliefs, rate: f64, trusted: bool) -> Features {
         Features {
-            evidence,
+            evidence: beliefs.evidence,
             snr: wave.spectrum.snr(rate),
             half_snr: wave.half_snr(rate),
-            mass,
+            mass: beliefs.likely.mass(rate),
+            proof: beliefs.proven.mass(rate),
             jump: self.last.map_or(0.0, |(_, last)| (rate - last).abs() * 60.0),
             duration: wave.spectrum.duration(),
             trusted,
         }
     }
+}
+
+/// What is believed at the end of a window.
+struct Beliefs {
+    /// By all that is seen.
+    likely: Tracker,
+    /// By what the whole face shows.
+    proven: Tracker,
+    /// Of that in the window itself, nats.
+    evidence: f64,
 }
 
 /// By how much (Hz) the rate at the end was ahead in the last seconds' windows. Breathing makes a rate

@@ -27,16 +27,6 @@ const PRESENCE_MEMORY: f64 = 30.0;
 /// Share of the present window's likelihood in a reading, the rest of which is in the prior.
 const PRESENT: f64 = 0.5;
 
-/// What the tracker makes of a window.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tracked {
-    /// The median in Hz: the rate of the least expected error. Where there is evidence it is the
-    /// most probable one; where there is hardly any, that one would jump with every breath of noise.
-    pub rate: f64,
-    /// Probability that there is a pulse and its rate is within [`NEAR`] of it.
-    pub mass: f64,
-}
-
 /// 5 bpm in Hz.
 const NEAR: f64 = 5.0 / 60.0;
 
@@ -75,8 +65,8 @@ impl Tracker {
     }
 
     /// Takes in a window of `duration` seconds, `elapsed` seconds after the one before.
-    /// `likelihood` is for [`Tracker::rates`].
-    pub fn update(&mut self, likelihood: &Likelihood, duration: f64, elapsed: f64) -> Tracked {
+    /// `likelihood` is for [`Tracker::rates`]. Returns what is known at its end.
+    pub fn update(&mut self, likelihood: &Likelihood, duration: f64, elapsed: f64) -> Tracker {
         let first = self.belief.is_empty();
         if first {
             self.belief = self.prior.clone();
@@ -88,7 +78,7 @@ impl Tracker {
         let present = if first { 1.0 } else { PRESENT };
         let now = self.with(likelihood, present, present);
         *self = self.with(likelihood, (MEMORY * new).min(1.0), new);
-        now.read()
+        now
     }
 
     /// The state after `likelihood` to the power of `rate` for the rates and of `presence` for
@@ -102,16 +92,22 @@ impl Tracker {
         Tracker { rates: self.rates.clone(), prior: self.prior.clone(), belief, presence }
     }
 
-    fn read(&self) -> Tracked {
+    /// The median in Hz: the rate of the least expected error. Where there is evidence it is the most
+    /// probable one; where there is hardly any, that one would jump with every breath of noise.
+    pub fn rate(&self) -> f64 {
         let mut sum = 0.0;
         let middle = self.belief.iter().position(|p| {
             sum += p;
             sum >= 0.5
         });
         // No belief is a number where the likelihood was none.
-        let rate = self.rates[middle.unwrap_or(self.rates.len() - 1)];
+        self.rates[middle.unwrap_or(self.rates.len() - 1)]
+    }
+
+    /// Probability that there is a pulse and its rate is within [`NEAR`] of `rate`.
+    pub fn mass(&self, rate: f64) -> f64 {
         let near = self.rates.iter().zip(&self.belief).filter(|(r, _)| (*r - rate).abs() <= NEAR);
-        Tracked { rate, mass: self.presence * near.map(|(_, p)| p).sum::<f64>() }
+        self.presence * near.map(|(_, p)| p).sum::<f64>()
     }
 
     /// Lets `elapsed` seconds pass.
@@ -167,9 +163,9 @@ mod tests {
         for _ in 0..10 {
             tracker.update(&low, 10.0, 1.0);
         }
-        assert!((tracker.update(&high, 10.0, 1.0).rate - 1.2).abs() < 0.05);
+        assert!((tracker.update(&high, 10.0, 1.0).rate() - 1.2).abs() < 0.05);
         let mut seconds = 1;
-        while (tracker.update(&high, 10.0, 1.0).rate - 2.4).abs() > 0.05 {
+        while (tracker.update(&high, 10.0, 1.0).rate() - 2.4).abs() > 0.05 {
             seconds += 1;
             assert!(seconds < 15, "sticks");
         }
@@ -179,11 +175,11 @@ mod tests {
     fn no_evidence_spreads_the_belief() {
         let mut tracker = Tracker::new(40.0 / 60.0, 4.0);
         let sharp = bump(&tracker, 1.2, 20.0);
-        assert!(tracker.update(&sharp, 10.0, 1.0).mass > 0.95);
+        assert!(tracker.update(&sharp, 10.0, 1.0).mass(1.2) > 0.95);
         let flat = Likelihood { rates: vec![0.0; tracker.rates().len()] };
         let mut mass = 1.0;
         for _ in 0..60 {
-            mass = tracker.update(&flat, 10.0, 1.0).mass;
+            mass = tracker.update(&flat, 10.0, 1.0).mass(1.2);
         }
         assert!(mass < 0.4, "{mass}");
     }

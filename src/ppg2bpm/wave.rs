@@ -1,5 +1,6 @@
 //! The wave of one window and what is read off it.
 
+use super::chroma::Colours;
 use super::circumstances::Circumstances;
 use super::estimator::Config;
 use super::filter::{BandPass, detrend};
@@ -40,8 +41,8 @@ pub(super) struct Wave {
     pub lit: Spectrum,
     /// As `derivative`, without what goes with the movement, where the face moves.
     pub still: Option<Spectrum>,
-    /// Of the wave in the face's mean colour, where that is known.
-    pub colour: Option<Colour>,
+    /// Of the waves in the face's colours.
+    pub colours: Colours<Colour>,
 }
 
 /// Spectra of a wave beside the network's, made as those of the same name in [`Wave`].
@@ -81,7 +82,8 @@ impl Wave {
         let derivative = slope(&wave);
         let mut still = wave.clone();
         let still = cancel(&mut still, &path.waves(config), STILL).then(|| slope(&still));
-        let colour = chroma.wave(&around, filter, config).map(|wave| Colour::new(wave, filter));
+        let colours = chroma.waves(&around, filter, config);
+        let colours = colours.map(|wave| Colour::new(wave, filter));
         filter.run(&mut wave);
         Some(Wave {
             spectrum: Spectrum::new(&wave),
@@ -89,7 +91,7 @@ impl Wave {
             filtered: wave,
             lit,
             still,
-            colour,
+            colours,
         })
     }
 
@@ -101,7 +103,8 @@ impl Wave {
         let (low, high) = ((rate - PEAK_SEARCH).max(band.0), (rate + PEAK_SEARCH).min(band.1));
         let own = self.derivative.peak(low, high).and(self.spectrum.peak(low, high))?;
         let together = |colour: &Colour| self.spectrum.beside(&colour.spectrum).peak(low, high);
-        self.colour.as_ref().and_then(together).or(Some(own))
+        let Colours { mean, quiet } = &self.colours;
+        quiet.as_ref().or(mean.as_ref()).and_then(together).or(Some(own))
     }
 
     /// Whether what stands at `rate` Hz may be made of the stronger line of one of the `lamps`: by

@@ -23,22 +23,23 @@ pub struct Row {
 }
 
 /// The columns of what stands beside the pulse.
-pub const BESIDE: [&str; 8] =
-    ["light", "light_around", "red", "green", "blue", "move_x", "move_y", "growth"];
+pub const BESIDE: [&str; 9] =
+    ["light", "light_around", "red", "green", "blue", "blood", "move_x", "move_y", "growth"];
 
 /// Their values for one frame, empty where they are not known.
 pub fn beside(seen: &Seen) -> String {
-    let Changes { light, colour, movement } = seen.changes;
+    let Changes { light, colour, blood, movement } = seen.changes;
     let light = light.map(|l| format!("{:.6},{:.6}", l.face, l.around));
     let colour = colour.map(|c| format!("{:.7},{:.7},{:.7}", c.red, c.green, c.blue));
+    let blood = blood.map(|b| format!("{b:.7}")).unwrap_or_default();
     let movement = movement.map(|m| format!("{:.6},{:.6},{:.6}", m.x, m.y, m.growth));
     let (colour, movement) = (colour.unwrap_or(",,".into()), movement.unwrap_or(",,".into()));
-    format!("{},{colour},{movement}", light.unwrap_or(",".into()))
+    format!("{},{colour},{blood},{movement}", light.unwrap_or(",".into()))
 }
 
 /// Reads the columns `prediction`, `label` and, if there is one, `time` (seconds); without it
-/// frames are 1 / `fps` apart; and of [`BESIDE`] light, colour and movement, where all columns of one are
-/// there and not empty. The error names the file and the row.
+/// frames are 1 / `fps` apart; and of [`BESIDE`] light, colour, blood and movement, where all columns of one
+/// are there and not empty. The error names the file and the row.
 pub fn read(path: &Path, fps: f64) -> Result<Vec<Row>, String> {
     let optional: Vec<&str> = ["time"].into_iter().chain(BESIDE).collect();
     let table = Table::read(path, &["prediction", "label"], &optional)?;
@@ -50,13 +51,13 @@ pub fn read(path: &Path, fps: f64) -> Result<Vec<Row>, String> {
             Some(times) => (nanoseconds(times[i]).map_err(|e| table.error(i, e))?, None),
         };
         let (prediction, label) = (table.number(i, "prediction")?, table.number(i, "label")?);
-        let [face, around, red, green, blue, x, y, growth] =
+        let [face, around, red, green, blue, blood, x, y, growth] =
             BESIDE.map(|column| known(&table, i, column));
         let light = face?.zip(around?).map(|(face, around)| LightChange { face, around });
         let colour = red?.zip(green?).zip(blue?);
         let colour = colour.map(|((red, green), blue)| ColourChange { red, green, blue });
         let movement = x?.zip(y?).zip(growth?).map(|((x, y), growth)| Movement { x, y, growth });
-        let changes = Changes { light, colour, movement };
+        let changes = Changes { light, colour, blood: blood?, movement };
         Ok(Row { time, interval, prediction, label, changes })
     };
     (0..table.len()).map(row).collect()
