@@ -29,10 +29,9 @@ def load(paths):
     for path in paths:
         with open(path, newline="", encoding="utf-8") as file:
             rows += [(f"{path} {row['file']}", row) for row in csv.DictReader(file)]
-    alive = {file for file, row in rows if row["reference"]}
-    # A second without a reference in a file with a pulse tells nothing.
-    rows = [(file, row) for file, row in rows if row["reference"] or file not in alive]
-    right = [bool(r["reference"]) and abs(float(r["bpm"]) - float(r["reference"])) <= RIGHT for _, r in rows]
+    # A pulse whose rate is not known tells nothing. No reading is near the 0 of a face without a pulse.
+    rows = [(file, row) for file, row in rows if row["reference"]]
+    right = [abs(float(r["bpm"]) - float(r["reference"])) <= RIGHT for _, r in rows]
     trusted = [float(row["trusted"]) > 0 for _, row in rows]
     x = np.array([terms(row) for _, row in rows])
     proven = [float(r["proof"]) >= PROBABLE(float(r["snr"])) and float(r["evidence"]) >= EVIDENCE for _, r in rows]

@@ -176,7 +176,7 @@ fn readings(results: &Results) -> Readings {
     for outcome in &results.outcomes {
         for window in &results.windows {
             let moments = outcome.moments(Method::Network, *window);
-            moments.iter().for_each(|m| readings.add(&outcome.recording.name, m));
+            readings.add(&outcome.recording.name, moments, outcome.recording.is_negative());
         }
     }
     readings

@@ -16,14 +16,19 @@ impl Readings {
         readings
     }
 
-    /// Adds a reading of `file`, if there is one.
-    pub fn add(&mut self, file: &str, moment: &Moment) {
+    /// Adds the readings among the `moments` of `file`. The reference of a `lifeless` one is 0.
+    pub fn add(&mut self, file: &str, moments: &[Moment], lifeless: bool) {
+        moments.iter().for_each(|m| self.add_one(file, m, lifeless));
+    }
+
+    fn add_one(&mut self, file: &str, moment: &Moment, lifeless: bool) {
         let Some(reading) = moment.estimate.reading else { return };
+        let reference = if lifeless { Some(0.0) } else { moment.reference };
         let mut record = vec![
             file.to_string(),
             format!("{:.3}", moment.time),
             format!("{:.3}", reading.bpm),
-            moment.reference.map_or(String::new(), |r| format!("{r:.3}")),
+            reference.map_or(String::new(), |r| format!("{r:.3}")),
             format!("{:.4}", reading.confidence),
             moment.estimate.status.as_str().to_string(),
         ];

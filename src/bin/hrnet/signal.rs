@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<(), String> {
         let rows = wave_csv::read(path, args.fps)?;
         let name = path.display().to_string();
         let moments = listen(&frames(&rows), &config, &truth(&rows));
-        moments.iter().for_each(|m| readings.add(&name, m));
+        readings.add(&name, &moments, rows.iter().all(|r| r.label == 0.0));
         let pairs: Vec<Pair> = moments.iter().filter_map(Moment::pair).collect();
         let n = moments.iter().filter(|m| m.reference.is_some()).count();
         files.push(FileScore { file: name, score: Score::new(&pairs, n) });
