@@ -437,10 +437,10 @@ fn the_colours_of_a_face_change_as_blood_makes_them() {
     assert!((red - 0.43).abs() < 0.1 && (blue - 0.69).abs() < 0.1, "{red} {green} {blue}");
     let shared = dot(2, 0).powi(2) / (dot(2, 2) * dot(0, 0));
     assert!(green.abs() > 1e-4 && shared > 0.9, "{green}: {shared}");
-    // Without noise what has no blood is the quietest, and dilutes it; no more than threefold.
+    // Without noise what has no blood is the quietest, and dilutes it, to half of its size at most.
     let of_green = 0.77 * dot(4, 0) / dot(2, 0);
     let shared = dot(4, 0).powi(2) / (dot(4, 4) * dot(0, 0));
-    assert!((0.3..1.5).contains(&of_green) && shared > 0.97, "{of_green}: {shared}");
+    assert!((0.5..1.1).contains(&of_green) && shared > 0.97, "{of_green}: {shared}");
     let first = faces(&buffers[0].0)[0].changes;
     assert_eq!((first.colour, first.blood), (None, None));
 }

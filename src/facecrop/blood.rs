@@ -50,7 +50,7 @@ impl Default for Blood {
 impl Blood {
     /// The relative change by blood from one planar RGB crop of `size` × `size` to the `next`, `dt`
     /// seconds later, while the brightness around the face changed by `around`. `None` where there is
-    /// no colour to change.
+    /// no colour to change, or nothing changes.
     pub fn change(
         &mut self,
         [before, next]: [&[f32]; 2],

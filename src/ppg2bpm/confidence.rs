@@ -11,7 +11,8 @@ use super::chirp::SIGNIFICANT;
 /// are there to be looked at and refitted with.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Features {
-    /// Log-likelihood of the best pulse over that of noise alone, the witness being heard, nats.
+    /// Log-likelihood of the best pulse over that of noise alone, the mean colour being heard,
+    /// nats.
     pub evidence: f64,
     /// Signal-to-noise ratio over the whole window, dB.
     pub snr: f64,
@@ -62,8 +63,8 @@ const DISTRUSTED: f64 = 0.19;
 /// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines
 /// for a window.
 const UNPROVEN: f64 = 0.89;
-/// Proven is what is three times as probable as not ([`Features::proof`]) and what network and colours have
-/// significant [`Features::evidence`] for in the window itself.
+/// Proven is what is three times as probable as not ([`Features::proof`]) and what network and mean
+/// colour have significant [`Features::evidence`] for in the window itself.
 const PROBABLE: f64 = 0.75;
 /// Nine times where the pulse has less power than the rest of the band (SNR below 0 dB).
 const PROBABLE_BELOW_NOISE: f64 = 0.9;
