@@ -417,6 +417,32 @@ fn a_face_moves_as_the_truth_says() {
 }
 
 #[test]
+fn the_light_changes_by_the_lamp_on_face_surroundings_and_backdrop() {
+    let (buffers, _) = play(
+        "pulsetestsrc num-buffers=151 light=beat pulse-amplitude=0 \
+         ! video/x-raw,format=I420,width=640,height=480,framerate=30/1 ! facecrop",
+    );
+    let light = |buffer: &gst::Buffer| faces(buffer)[0].changes.light;
+    assert_eq!(light(&buffers[0].0), None);
+    let mut level = [0.0; 3];
+    let mut lines = [[0.0; 2]; 3];
+    for (i, (buffer, _)) in buffers.iter().enumerate().skip(1) {
+        let change = light(buffer).expect("it is seen");
+        let places = [change.face, change.around, change.backdrop.expect("there is room")];
+        let turned = std::f64::consts::TAU * 1.2 * i as f64 / 30.0;
+        for ((level, line), place) in level.iter_mut().zip(&mut lines).zip(places) {
+            *level += f64::from(place);
+            line[0] += *level * turned.cos() / 75.0;
+            line[1] += *level * turned.sin() / 75.0;
+        }
+    }
+    // A lamp that pulses by 2 % at 72 a minute, for six of its beats.
+    for [a, b] in lines {
+        assert!((a.hypot(b) - 0.02).abs() < 0.003, "{lines:?}");
+    }
+}
+
+#[test]
 fn the_colours_of_a_face_change_as_blood_makes_them() {
     let (buffers, _) = play(
         "pulsetestsrc num-buffers=150 noise=0 \

@@ -84,6 +84,17 @@ fn a_lamp_that_pulses_is_no_pulse() {
     assert!(blamed_on_light(&run) > 550, "{} of 600", blamed_on_light(&run));
 }
 
+/// A wall of which no block is near a step of the codec stands still while the face pulses; the rest of
+/// the picture doesn't.
+#[test]
+fn a_lamp_whose_light_a_codec_hides_around_the_face_is_no_pulse() {
+    let source = "pulsetestsrc pulse-amplitude=0 light=beat seed=2 num-buffers=900 \
+                  ! video/x-raw,width=640,height=480 ! jpegenc quality=30 ! jpegdec ! videoconvert";
+    let run = play(&format!("{source} ! {ELEMENTS}"));
+    run.assert_silent("lifeless, beat, motion JPEG");
+    assert!(blamed_on_light(&run) > 550, "{} of 600", blamed_on_light(&run));
+}
+
 #[test]
 fn a_pulse_is_read_beside_a_lamp_that_is_stronger() {
     let run = play(&format!("pulsetestsrc bpm=130 light=beat num-buffers=900 ! {ELEMENTS}"));

@@ -99,7 +99,7 @@ fn a_pulse_is_read_in_light_that_flickers_at_random_if_it_is_seen_around_the_fac
             let at = |time: u64| wave(1.2 * time as f64 / SECOND);
             // The light's steps are ten times the pulse's, and a network takes them for blood.
             let ppg = (at(pair[1]) - at(pair[0]) + 250.0 * f64::from(*around)) / interval;
-            let change = LightChange { face: 1.2 * around, around: *around };
+            let change = LightChange { face: 1.2 * around, around: *around, backdrop: None };
             let seen = seen(ppg, pair[1] - pair[0]);
             estimator
                 .push(pair[1], &beside(seen, Changes { light: known.then_some(change), ..NONE }));
@@ -119,7 +119,7 @@ fn light_that_is_no_number_does_no_harm() {
         let at = |time: u64| wave(1.2 * time as f64 / SECOND);
         let ppg = (at(pair[1]) - at(pair[0])) * 30.0;
         let around = if i == 200 { f32::NAN } else { 0.0 };
-        let light = Some(LightChange { face: around, around });
+        let light = Some(LightChange { face: around, around, backdrop: None });
         estimator.push(pair[1], &beside(seen(ppg, pair[1] - pair[0]), Changes { light, ..NONE }));
     }
     assert!((estimator.estimate().bpm().unwrap() - 72.0).abs() < 0.5);
@@ -231,7 +231,7 @@ fn the_colours_tell_a_pulse_that_a_lamp_hides() {
         let of = |share: f64| (lamp + 0.004 * share * blood + 1e-4 * noise) as f32;
         let colour = ColourChange { red: of(0.33), green: of(0.77), blue: of(0.53) };
         let told = (0.004 * blood + 1e-4 * noise) as f32;
-        let light = LightChange { face: lamp as f32, around: lamp as f32 };
+        let light = LightChange { face: lamp as f32, around: lamp as f32, backdrop: None };
         let seen = seen(30.0 * (0.1 * blood + 100.0 * lamp) + 3.0 * noise, pair[1] - pair[0]);
         estimator.push(
             pair[1],

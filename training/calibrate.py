@@ -17,7 +17,7 @@ import numpy as np
 
 RIGHT = 5.0  # bpm
 UNPROVEN, EVIDENCE = 0.89, 5.4  # as in confidence.rs
-PROBABLE = lambda snr: 0.9 if snr < 0 else 0.75  # likewise
+PROBABLE = lambda snr, lamp: 0.95 if lamp else 0.9 if snr < 0 else 0.75  # likewise
 UNLIKELY = -3.0  # likewise
 FOLDS = 5
 RIDGE = 1e-3
@@ -34,7 +34,8 @@ def load(paths):
     right = [abs(float(r["bpm"]) - float(r["reference"])) <= RIGHT for _, r in rows]
     trusted = [float(row["trusted"]) > 0 for _, row in rows]
     x = np.array([terms(row) for _, row in rows])
-    proven = [float(r["proof"]) >= PROBABLE(float(r["snr"])) and float(r["evidence"]) >= EVIDENCE for _, r in rows]
+    probable = [PROBABLE(float(r["snr"]), float(r["lamp"])) for _, r in rows]
+    proven = [float(r["proof"]) >= p and float(r["evidence"]) >= EVIDENCE for p, (_, r) in zip(probable, rows)]
     return x, np.array(trusted), np.array(proven), np.array(right, float), np.array([file for file, _ in rows])
 
 

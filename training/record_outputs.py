@@ -23,7 +23,7 @@ LIGHTS = ["steady", "dim", "drift", "flicker", "step"]
 RATES = [30, 15, 25]  # frames a second
 SECONDS = 35
 # Fields of a face that stand beside its pulse, and their columns.
-NAMES = ["light", "light-around", "red", "green", "blue", "blood", "move-x", "move-y", "growth"]
+NAMES = ["light", "light-around", "light-backdrop", "red", "green", "blue", "blood", "move-x", "move-y", "growth"]
 BESIDE = {name: name.replace("-", "_") for name in NAMES}
 
 

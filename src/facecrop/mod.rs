@@ -6,6 +6,7 @@
 #[cfg(feature = "v1_24")]
 mod analytics;
 pub mod area;
+mod backdrop;
 mod blood;
 pub mod detector;
 mod follow;

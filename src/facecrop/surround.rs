@@ -16,7 +16,7 @@ const CORNER: f64 = 0.12;
 /// Fewer patches than this have no median to speak of.
 const FEWEST: usize = 3;
 /// A level outside of these (0..1) is in the dark or at white: light hardly moves it.
-const LEVELS: std::ops::Range<f32> = 0.03..0.97;
+pub(super) const LEVELS: std::ops::Range<f32> = 0.03..0.97;
 
 /// The patches around a crop, in one picture.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,7 @@
 //! One face from frame to frame: its crops, its place, its steady rectangle.
 
 use super::area::{PixelRect, RgbRows, area_average, crop_rect};
+use super::backdrop::Backdrop;
 use super::blood::Blood;
 use super::follow::{Shift, Template};
 use super::quality;
@@ -331,12 +332,22 @@ impl Track {
 
     /// Gives this frame's face, and prepares the next: where the rectangle moves, this frame is
     /// cropped once more with the rectangle to come.
-    pub fn finish(&mut self, dt: f64, cut: &Cut, picture: &impl RgbRows) -> Face {
+    pub fn finish(
+        &mut self,
+        dt: f64,
+        cut: &Cut,
+        picture: &impl RgbRows,
+        backdrops: [&Backdrop; 2],
+    ) -> Face {
         let rect = self.steady.face().rect();
         let surround = Surround::new(self.rect, picture);
         let previous = self.stored.take();
         let changes = previous.as_ref().map(|p| self.changes(p, &surround, cut.size, dt));
-        let changes = changes.unwrap_or_default();
+        let mut changes = changes.unwrap_or_default();
+        if let Some(light) = &mut changes.light {
+            let [before, now] = backdrops;
+            light.backdrop = now.change_since(before, self.rect);
+        }
         let next = self.next_rect(dt, cut, picture);
         let mut reasons = quality::reasons(&self.pixels, cut.size);
         if self.out_of_sight() || self.speed > MAX_SPEED {
@@ -365,7 +376,7 @@ impl Track {
         let around = surround.change_since(&before.surround);
         let light = quality::light_change(then, now).zip(around);
         Changes {
-            light: light.map(|(face, around)| LightChange { face, around }),
+            light: light.map(|(face, around)| LightChange { face, around, backdrop: None }),
             colour: quality::colour_change(then, now),
             blood: self.blood.change(pixels, size, around.unwrap_or(0.0), dt),
             movement: self.movement,

@@ -1,6 +1,7 @@
 //! All faces of a stream: detections become tracks with stable ids, tracks become pairs of crops.
 
 use super::area::RgbRows;
+use super::backdrop::Backdrop;
 use super::detector::Detection;
 use super::steady::FaceBox;
 use super::timeline::{Course, Step};
@@ -55,6 +56,8 @@ pub struct Tracker {
     /// Width and height of the last picture, side of its crops.
     last: Option<(usize, usize, usize)>,
     tracks: Vec<Track>,
+    /// Of the picture before.
+    backdrop: Option<Backdrop>,
     next_id: u32,
     /// Seconds for which faces have been crossing.
     crossing: f64,
@@ -64,7 +67,7 @@ impl Tracker {
     /// `size` is the side of the crops in pixels.
     pub fn new(mode: Mode, limits: Limits, size: usize) -> Self {
         let tracks = Vec::new();
-        Self { mode, limits, size, last: None, tracks, next_id: 1, crossing: 0.0 }
+        Self { mode, limits, size, last: None, tracks, backdrop: None, next_id: 1, crossing: 0.0 }
     }
 
     /// Changes what is asked for; a new crop size forgets the frames before.
@@ -271,12 +274,16 @@ impl Tracker {
 
     /// The crops of this frame, but for faces given up. Moves the rectangles for the next one.
     fn finish(&mut self, step: &Step, picture: &impl RgbRows) -> Vec<Face> {
-        let cut = self.cut();
-        self.tracks
-            .iter_mut()
-            .filter(|t| t.lost.is_none())
-            .map(|t| t.finish(step.dt, &cut, picture))
-            .collect()
+        let (cut, before) = (self.cut(), self.backdrop.take());
+        let mut seen = self.tracks.iter_mut().filter(|t| t.lost.is_none()).peekable();
+        if seen.peek().is_none() {
+            return Vec::new();
+        }
+        let now = Backdrop::new(picture);
+        let backdrops = [before.as_ref().unwrap_or(&now), &now];
+        let faces = seen.map(|t| t.finish(step.dt, &cut, picture, backdrops)).collect();
+        self.backdrop = Some(now);
+        faces
     }
 }
 

@@ -7,6 +7,8 @@ pub struct LightChange {
     pub face: f32,
     /// On what is around the face.
     pub around: f32,
+    /// On the whole picture but for the face and what is below it. `None` where there is little else.
+    pub backdrop: Option<f32>,
 }
 
 /// How the mean colour of a face has changed from the previous frame to this one: logarithms of
@@ -45,8 +47,9 @@ pub struct Changes {
 impl Changes {
     /// Writes the contract's fields into `s`; what is absent is not written.
     pub(super) fn write_fields(&self, s: &mut gst::StructureRef) {
-        if let Some(LightChange { face, around }) = self.light {
+        if let Some(LightChange { face, around, backdrop }) = self.light {
             write(s, [("light", face), ("light-around", around)]);
+            backdrop.inspect(|backdrop| write(s, [("light-backdrop", *backdrop)]));
         }
         if let Some(ColourChange { red, green, blue }) = self.colour {
             write(s, [("red", red), ("green", green), ("blue", blue)]);
@@ -62,11 +65,12 @@ impl Changes {
     /// Reads them; absent is what lacks one.
     pub(super) fn read_fields(s: &gst::StructureRef) -> Changes {
         let light = read(s, ["light", "light-around"]);
+        let backdrop = read(s, ["light-backdrop"]).map(|[backdrop]| backdrop);
         let colour = read(s, ["red", "green", "blue"]);
         let blood = read(s, ["blood"]);
         let movement = read(s, ["move-x", "move-y", "growth"]);
         Changes {
-            light: light.map(|[face, around]| LightChange { face, around }),
+            light: light.map(|[face, around]| LightChange { face, around, backdrop }),
             colour: colour.map(|[red, green, blue]| ColourChange { red, green, blue }),
             blood: blood.map(|[blood]| blood),
             movement: movement.map(|[x, y, growth]| Movement { x, y, growth }),

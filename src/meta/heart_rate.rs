@@ -184,7 +184,7 @@ mod tests {
             ppg: Some(-1.5),
             ppg_interval: Some(gst::ClockTime::from_mseconds(33)),
             changes: Changes {
-                light: Some(LightChange { face: 0.0078125, around: -0.25 }),
+                light: Some(LightChange { face: 0.0078125, around: -0.25, backdrop: Some(0.0625) }),
                 colour: Some(ColourChange { red: 0.25, green: -0.5, blue: 0.125 }),
                 blood: Some(-0.375),
                 movement: Some(Movement { x: 0.5, y: -0.125, growth: 0.0625 }),

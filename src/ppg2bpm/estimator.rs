@@ -250,8 +250,8 @@ impl Estimator {
         let stood = !std::mem::replace(&mut self.without_peak, !stands);
         let lit = light.pulses(rate, end, duration) || wave.shares(rate, &lamps);
         let moved = wave.moves(rate);
-        let trusted = stands && stood && !lit && !moved;
-        let features = self.features(&wave, &beliefs, rate, trusted);
+        let trusted = stands && stood && !lit && !moved && !wave.is_half(rate);
+        let features = self.features(&wave, &beliefs, rate, !lamps.is_empty(), trusted);
         self.last = Some((end, rate));
         let ahead = self.climbs.agreed(end, chirp::ahead(&wave.filtered, rate));
         let bpm = 60.0 * (rate + chirp::made_good(ahead));
@@ -284,7 +284,14 @@ impl Estimator {
         }
     }
 
-    fn features(&self, wave: &Wave, beliefs: &Beliefs, rate: f64, trusted: bool) -> Features {
+    fn features(
+        &self,
+        wave: &Wave,
+        beliefs: &Beliefs,
+        rate: f64,
+        lamp: bool,
+        trusted: bool,
+    ) -> Features {
         Features {
             evidence: beliefs.evidence,
             snr: wave.spectrum.snr(rate),
@@ -293,6 +300,7 @@ impl Estimator {
             proof: beliefs.proven.mass(rate),
             jump: self.last.map_or(0.0, |(_, last)| (rate - last).abs() * 60.0),
             duration: wave.spectrum.duration(),
+            lamp,
             trusted,
         }
     }

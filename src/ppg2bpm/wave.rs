@@ -26,6 +26,9 @@ const INDEPENDENT: f64 = 1e-3;
 const STILL: f64 = 1e-3;
 /// Movement has made a line if it leaves less than this share of its power.
 const LEFT: f64 = 0.5;
+/// The first harmonic of a pulse has at most half its amplitude, that of its rate of change as much;
+/// noise adds to either. Above this ratio of their powers a line is half of one that no heart makes.
+const HARMONIC: f64 = 2.0;
 /// A wave below this share of the samples' running sum is rounding.
 const ROUNDING: f64 = 1e-9;
 
@@ -117,6 +120,11 @@ impl Wave {
         };
         let stronger = |lamp: f64| self.lit.line(lamp) > own;
         lamps.iter().any(|lamp| near(*lamp) && stronger(*lamp))
+    }
+
+    /// Whether what stands at `rate` Hz is half of a higher line, of a codec or a machine.
+    pub fn is_half(&self, rate: f64) -> bool {
+        self.derivative.line(2.0 * rate) > HARMONIC * self.derivative.line(rate)
     }
 
     /// Whether most of what stands at `rate` Hz goes with the movement.
@@ -267,24 +275,33 @@ mod tests {
         assert!(left(0.00001, 2.1) > 2.5);
     }
 
-    #[test]
-    fn what_may_be_made_of_a_lamps_line_is_told_from_a_pulse() {
+    /// The wave of ten seconds in which its rate of change has lines of such rates (Hz) and heights.
+    fn wave(lines: &[(f64, f64)]) -> Wave {
         let mut integral = Integral::default();
         for i in 1..=330 {
             let time = f64::from(i) / 30.0;
-            let line = |hz: f64, height: f64| height * (TAU * hz * time).cos();
-            let value = line(1.2, 5.0) + line(1.5, 1.0) + line(2.0, 1.0) + line(3.6, 1.0);
+            let value = lines.iter().map(|(hz, height)| height * (TAU * hz * time).cos()).sum();
             integral.push(Sample { time, value, interval: Some(1.0 / 30.0) });
         }
         let filter = BandPass::new(40.0 / 60.0, 4.0, RATE);
-        let shares = |rate, lamps: &[f64]| {
-            let (config, circumstances) = (Config::default(), Circumstances::default());
-            let wave = Wave::new(&integral, &config, &filter, &circumstances).unwrap();
-            wave.shares(rate, lamps)
-        };
+        Wave::new(&integral, &Config::default(), &filter, &Circumstances::default()).unwrap()
+    }
+
+    #[test]
+    fn what_may_be_made_of_a_lamps_line_is_told_from_a_pulse() {
+        let wave = wave(&[(1.2, 5.0), (1.5, 1.0), (2.0, 1.0), (3.6, 1.0)]);
         // Modulated by movement, its third harmonic, and neither.
-        assert!(shares(1.5, &[1.2]) && shares(3.6, &[1.2]) && !shares(2.0, &[1.2]));
+        assert!(wave.shares(1.5, &[1.2]) && wave.shares(3.6, &[1.2]) && !wave.shares(2.0, &[1.2]));
         // Beside a lamp that is no stronger, and without any.
-        assert!(!shares(1.2, &[1.5]) && !shares(1.5, &[]));
+        assert!(!wave.shares(1.2, &[1.5]) && !wave.shares(1.5, &[]));
+    }
+
+    #[test]
+    fn a_line_under_a_higher_one_at_twice_its_rate_is_half_of_that() {
+        // The steepest pulse's first harmonic changes as fast as its fundamental.
+        assert!(!wave(&[(1.2, 1.0), (2.4, 1.0)]).is_half(1.2));
+        assert!(wave(&[(1.2, 1.0), (2.4, 2.0)]).is_half(1.2));
+        // Beyond the band, too.
+        assert!(wave(&[(2.3, 1.0), (4.6, 2.0)]).is_half(2.3));
     }
 }

@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_csv_has_the_pairs_with_their_labels() {
-        let light = Some(LightChange { face: 0.5, around: -0.25 });
+        let light = Some(LightChange { face: 0.5, around: -0.25, backdrop: Some(0.125) });
         let movement = Some(Movement { x: 0.125, y: 0.0, growth: -0.5 });
         let seen = Seen { id: 1, interval: Some(500_000_000), ..Seen::default() };
         let colour = Some(ColourChange { red: 0.25, green: -1e-7, blue: 0.5 });
@@ -186,10 +186,10 @@ mod tests {
                 sight(1_000_000_000, Some(face(Some(-1.0)))),
             ],
         };
-        let expected = "prediction,label,time,light,light_around,red,green,blue,blood,move_x,move_y,growth\n\
-                        0.250000,3.000000,0.500000,0.500000,-0.250000,0.2500000,-0.0000001,0.5000000,-0.1250000,\
+        let expected = "prediction,label,time,light,light_around,light_backdrop,red,green,blue,blood,move_x,move_y,growth\n\
+                        0.250000,3.000000,0.500000,0.500000,-0.250000,0.1250000,0.2500000,-0.0000001,0.5000000,-0.1250000,\
                         0.125000,0.000000,-0.500000\n\
-                        -1.000000,3.000000,1.000000,,,,,,,,,\n";
+                        -1.000000,3.000000,1.000000,,,,,,,,,,\n";
         assert_eq!(recording.to_csv().as_deref(), Some(expected));
         assert_eq!(Recording { sights: Vec::new(), ..recording }.to_csv(), None);
     }

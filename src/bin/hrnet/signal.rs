@@ -15,12 +15,13 @@ use crate::wave_csv::{self, Row};
 /// Run the signal stage of ppg2bpm on pulse samples and score it against their labels.
 ///
 /// Each FILE has the columns prediction and label, both rates of change of a pulse wave, and
-/// optionally time in seconds; light and light_around are the brightness of the face and of what
-/// is around it, as logarithms of the ratio to the frame before, red, green and blue the like of the
-/// face's mean colour, and blood what of it the face's quiet places give to blood; move_x, move_y and
-/// growth are how the face has moved since then. Samples are fed in their order; once the window is
-/// full there is one reading a second, scored against the rate of the label over the same window. A
-/// label of zeros means that there is no pulse: its readings are written but not scored.
+/// optionally time in seconds; light, light_around and light_backdrop are the brightness of the
+/// face, of what is around it and of the rest of the picture, as logarithms of the ratio to the
+/// frame before, red, green and blue the like of the face's mean colour, and blood what of it the
+/// face's quiet places give to blood; move_x, move_y and growth are how the face has moved since
+/// then. Samples are fed in their order; once the window is full there is one reading a second,
+/// scored against the rate of the label over the same window. A label of zeros means that there is
+/// no pulse: its readings are written but not scored.
 #[derive(clap::Args)]
 pub struct Args {
     /// Seconds of signal that a reading uses

@@ -23,18 +23,29 @@ pub struct Row {
 }
 
 /// The columns of what stands beside the pulse.
-pub const BESIDE: [&str; 9] =
-    ["light", "light_around", "red", "green", "blue", "blood", "move_x", "move_y", "growth"];
+pub const BESIDE: [&str; 10] = [
+    "light",
+    "light_around",
+    "light_backdrop",
+    "red",
+    "green",
+    "blue",
+    "blood",
+    "move_x",
+    "move_y",
+    "growth",
+];
 
 /// Their values for one frame, empty where they are not known.
 pub fn beside(seen: &Seen) -> String {
     let Changes { light, colour, blood, movement } = seen.changes;
+    let backdrop = light.and_then(|l| l.backdrop).map(|b| format!("{b:.7}")).unwrap_or_default();
     let light = light.map(|l| format!("{:.6},{:.6}", l.face, l.around));
     let colour = colour.map(|c| format!("{:.7},{:.7},{:.7}", c.red, c.green, c.blue));
     let blood = blood.map(|b| format!("{b:.7}")).unwrap_or_default();
     let movement = movement.map(|m| format!("{:.6},{:.6},{:.6}", m.x, m.y, m.growth));
     let (colour, movement) = (colour.unwrap_or(",,".into()), movement.unwrap_or(",,".into()));
-    format!("{},{colour},{blood},{movement}", light.unwrap_or(",".into()))
+    format!("{},{backdrop},{colour},{blood},{movement}", light.unwrap_or(",".into()))
 }
 
 /// Reads the columns `prediction`, `label` and, if there is one, `time` (seconds); without it
@@ -51,9 +62,10 @@ pub fn read(path: &Path, fps: f64) -> Result<Vec<Row>, String> {
             Some(times) => (nanoseconds(times[i]).map_err(|e| table.error(i, e))?, None),
         };
         let (prediction, label) = (table.number(i, "prediction")?, table.number(i, "label")?);
-        let [face, around, red, green, blue, blood, x, y, growth] =
+        let [face, around, backdrop, red, green, blue, blood, x, y, growth] =
             BESIDE.map(|column| known(&table, i, column));
-        let light = face?.zip(around?).map(|(face, around)| LightChange { face, around });
+        let (light, backdrop) = (face?.zip(around?), backdrop?);
+        let light = light.map(|(face, around)| LightChange { face, around, backdrop });
         let colour = red?.zip(green?).zip(blue?);
         let colour = colour.map(|((red, green), blue)| ColourChange { red, green, blue });
         let movement = x?.zip(y?).zip(growth?).map(|((x, y), growth)| Movement { x, y, growth });
