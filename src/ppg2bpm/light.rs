@@ -28,11 +28,13 @@ struct Lamp {
     any: f64,
 }
 
-/// Around the face. Of the lines that chance makes of a flicker one in twenty thousand is as high.
-const AROUND: Lamp = Lamp { share: 0.3, stands_out: 10.0, any: 10.0 };
-/// On the backdrop, of which a codec may let stand nearly all. Of a pulse nothing is seen there but
-/// what a codec spreads: in videos of living faces at most 0.02 of its line.
-const BACKDROP: Lamp = Lamp { share: 0.08, stands_out: 8.0, any: 14.0 };
+/// Around the face, where of the lines that chance makes of a flicker one in twenty thousand is as
+/// high; and on the backdrop, of which a codec may let stand nearly all. Of a pulse nothing is seen
+/// there but what a codec spreads: in videos of living faces at most 0.02 of its line.
+const LAMPS: [Lamp; 2] = [
+    Lamp { share: 0.3, stands_out: 10.0, any: 10.0 },
+    Lamp { share: 0.08, stands_out: 8.0, any: 14.0 },
+];
 /// Distances in units of one over the duration at which there is nothing left of a line under a
 /// Hann window.
 const BESIDE: RangeInclusive<i32> = 2..=5;
@@ -92,13 +94,9 @@ impl Light {
         let (start, middle) = (end - duration, end - duration / 2.0);
         let parts = [(start, end), (start, middle), (middle, end)];
         let parts = parts.map(|(from, to)| self.lines(rate, from, to));
-        let lit = |part: &Lines| part.lit();
-        let [around, backdrop] = [0, 1].map(|place| parts.iter().all(|part| lit(part)[place]));
-        if !around && !backdrop {
-            return false;
-        }
-        let [by_around, by_backdrop] = self.stands_out(rate, start, end);
-        around && by_around > by(&AROUND) || backdrop && by_backdrop > by(&BACKDROP)
+        let shared = |(place, lamp): &(usize, &Lamp)| parts.iter().all(|p| p.is_lit(*place, lamp));
+        let mut places = LAMPS.iter().enumerate().filter(shared);
+        places.any(|(place, lamp)| self.stands_out(place, rate, start, end) > by(lamp))
     }
 
     /// Whether at `frame_rate` frames a second a harmonic of flicker, whose line is stronger on the
@@ -115,14 +113,14 @@ impl Light {
         let step = SCAN / duration;
         let steps = ((HIGH - LOW) / step) as usize + 1;
         let lines = self.scan(LOW, step, steps, end - duration..=end);
-        let peak = |i: usize, power: &dyn Fn(&Lines) -> f64| {
+        let peak = |i: usize, place: usize| {
+            let power = |line: &Lines| line.places[place].norm_sqr();
             let beside = &lines[i.saturating_sub(1)..(i + 2).min(steps)];
             beside.iter().all(|line| power(line) <= power(&lines[i]))
         };
         let lamp = |i: &usize| {
-            let [around, backdrop] = lines[*i].lit();
-            around && peak(*i, &|l| l.around.norm_sqr())
-                || backdrop && peak(*i, &|l| l.backdrop.norm_sqr())
+            let mut places = LAMPS.iter().enumerate();
+            places.any(|(place, lamp)| lines[*i].is_lit(place, lamp) && peak(*i, place))
         };
         (0..steps)
             .filter(lamp)
@@ -131,19 +129,12 @@ impl Light {
             .collect()
     }
 
-    /// By how much (dB) the lines around the face and on the backdrop are above what is beside them.
-    fn stands_out(&self, rate: f64, from: f64, to: f64) -> [f64; 2] {
-        let powers = |f: f64| {
-            let Lines { around, backdrop, .. } = self.lines(f, from, to);
-            [around.norm_sqr(), backdrop.norm_sqr()]
-        };
+    /// By how much (dB) the line at a place is above what is beside it.
+    fn stands_out(&self, place: usize, rate: f64, from: f64, to: f64) -> f64 {
+        let power = |f: f64| self.lines(f, from, to).places[place].norm_sqr();
         let beside = BESIDE.flat_map(|k| [k, -k]).map(|k| rate + f64::from(k) / (to - from));
-        let beside: Vec<[f64; 2]> = beside.map(powers).collect();
-        let own = powers(rate);
-        [0, 1].map(|place| {
-            let level = beside.iter().map(|b| b[place]).sum::<f64>() / beside.len() as f64;
-            10.0 * (own[place] / level).log10()
-        })
+        let level = beside.clone().map(power).sum::<f64>() / beside.count() as f64;
+        10.0 * (power(rate) / level).log10()
     }
 
     /// The lines at `rate` Hz of the rates of change since `from` seconds.
@@ -159,11 +150,11 @@ impl Light {
             let hann = 1.0 - (TAU * (time - of.start()) / (of.end() - of.start())).cos();
             let mut turned = Complex::from_polar(hann, -TAU * first * time);
             let turn = Complex::cis(-TAU * step * time);
-            let backdrop = f64::from(change.backdrop.unwrap_or_default());
+            let places = [change.around, change.backdrop.unwrap_or_default()];
             for line in &mut lines {
                 line.face += turned * f64::from(change.face);
-                line.around += turned * f64::from(change.around);
-                line.backdrop += turned * backdrop;
+                line.places[0] += turned * f64::from(places[0]);
+                line.places[1] += turned * f64::from(places[1]);
                 turned *= turn;
             }
         }
@@ -171,21 +162,17 @@ impl Light {
     }
 }
 
-/// The lines at one rate.
+/// The lines at one rate: the face's, and those at the places of [`LAMPS`].
 #[derive(Clone, Copy, Debug, Default)]
 struct Lines {
     face: Complex<f64>,
-    around: Complex<f64>,
-    backdrop: Complex<f64>,
+    places: [Complex<f64>; 2],
 }
 
 impl Lines {
-    /// Whether the line around the face, and whether the backdrop's, goes with the face's and is high
-    /// enough to be of the same light.
-    fn lit(&self) -> [bool; 2] {
-        let places = [(self.around, AROUND), (self.backdrop, BACKDROP)];
-        let own = self.face.norm_sqr();
-        places.map(|(line, lamp)| (line * self.face.conj()).re > lamp.share * own)
+    /// Whether the line at a place goes with the face's and is high enough to be of the same light.
+    fn is_lit(&self, place: usize, lamp: &Lamp) -> bool {
+        (self.places[place] * self.face.conj()).re > lamp.share * self.face.norm_sqr()
     }
 }
 
