@@ -140,11 +140,13 @@ impl Tap {
 /// Divides `start..start+len` of an axis, whose samples each span `span` pixels, among `cells`.
 pub(super) fn taps(start: usize, len: usize, span: usize, cells: usize) -> Vec<Tap> {
     // Borders are fractions with one denominator: those at whole samples come out exact.
-    let border = |i: usize| (start * cells + i * len) as f64 / (cells * span) as f64;
+    let whole = cells * span;
+    let border = |i: usize| start * cells + i * len;
     let tap = |i| {
         let (a, b) = (border(i), border(i + 1));
-        let (first, end) = (a.floor() as usize, b.ceil() as usize);
+        let (first, end) = (a / whole, b.div_ceil(whole));
         let end = end.max(first + 1);
+        let [a, b] = [a, b].map(|border| border as f64 / whole as f64);
         let head = b.min(first as f64 + 1.0) - a;
         Tap { samples: first..end, head: head as f32, tail: (b - (end - 1) as f64) as f32 }
     };

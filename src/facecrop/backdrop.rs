@@ -56,25 +56,28 @@ impl Backdrop {
         if (self.width, self.height) != (before.width, before.height) {
             return None;
         }
-        let places = (0..STRIPS * PLACES).filter(|i| self.is_away(*i, crop));
+        let along = |n: usize, length: usize, from: usize, side: usize| -> Vec<f64> {
+            (0..n).map(|i| (middle(i, n, length) - from as f64) / side as f64).collect()
+        };
+        let across = along(PLACES, self.width, crop.x, crop.w);
+        let down = along(STRIPS, self.height, crop.y, crop.h);
+        let away = |i: &usize| is_away(across[i % PLACES], down[i / PLACES]);
+        let places = (0..STRIPS * PLACES).filter(away);
         let pairs = places.map(|i| (before.levels[i], self.levels[i]));
         let seen = pairs.filter(|(a, b)| LEVELS.contains(a) && LEVELS.contains(b));
         let changes = seen.map(|(a, b)| (b / a).ln().clamp(-MOST, MOST));
         let (n, sum) = changes.fold((0, 0.0), |(n, sum), change| (n + 1, sum + change));
         (n >= FEWEST).then(|| sum / n as f32)
     }
+}
 
-    /// Whether place `i` is neither near the `crop` nor below it.
-    fn is_away(&self, i: usize, crop: PixelRect) -> bool {
-        let (x, y) =
-            (middle(i % PLACES, PLACES, self.width), middle(i / PLACES, STRIPS, self.height));
-        let across = (x - crop.x as f64) / crop.w as f64;
-        let down = (y - crop.y as f64) / crop.h as f64;
-        let within = |at: f64, by: f64| (-by..1.0 + by).contains(&at);
-        let near = within(across, BESIDE) && within(down, BESIDE);
-        let below = within(across, BELOW) && down > 0.0;
-        !near && !below
-    }
+/// Whether a place, in sides of a crop from its upper left corner, is neither near the crop nor below
+/// it.
+fn is_away(across: f64, down: f64) -> bool {
+    let within = |at: f64, by: f64| (-by..1.0 + by).contains(&at);
+    let near = within(across, BESIDE) && within(down, BESIDE);
+    let below = within(across, BELOW) && down > 0.0;
+    !near && !below
 }
 
 /// The middle of part `i` of `n` of a length.

@@ -337,17 +337,16 @@ impl Track {
         dt: f64,
         cut: &Cut,
         picture: &impl RgbRows,
-        backdrops: [&Backdrop; 2],
+        backdrops: (Option<&Backdrop>, &Backdrop),
     ) -> Face {
         let rect = self.steady.face().rect();
         let surround = Surround::new(self.rect, picture);
         let previous = self.stored.take();
-        let changes = previous.as_ref().map(|p| self.changes(p, &surround, cut.size, dt));
-        let mut changes = changes.unwrap_or_default();
-        if let Some(light) = &mut changes.light {
-            let [before, now] = backdrops;
-            light.backdrop = now.change_since(before, self.rect);
-        }
+        let (before, now) = backdrops;
+        let backdrop = before.and_then(|before| now.change_since(before, self.rect));
+        let changes =
+            previous.as_ref().map(|p| self.changes(p, (&surround, backdrop), cut.size, dt));
+        let changes = changes.unwrap_or_default();
         let next = self.next_rect(dt, cut, picture);
         let mut reasons = quality::reasons(&self.pixels, cut.size);
         if self.out_of_sight() || self.speed > MAX_SPEED {
@@ -369,14 +368,21 @@ impl Track {
         Face { id, age, score, rect, pixels, previous, changes, reasons, detection }
     }
 
-    /// How this frame differs from the one `before`.
-    fn changes(&mut self, before: &Stored, surround: &Surround, size: usize, dt: f64) -> Changes {
+    /// How this frame, with what is around the face and how the backdrop changed, differs from the one
+    /// `before`.
+    fn changes(
+        &mut self,
+        before: &Stored,
+        (surround, backdrop): (&Surround, Option<f32>),
+        size: usize,
+        dt: f64,
+    ) -> Changes {
         let pixels = [&before.pixels, &self.pixels].map(Vec::as_slice);
         let [then, now] = pixels.map(|p| quality::mean_colour(p, size));
         let around = surround.change_since(&before.surround);
         let light = quality::light_change(then, now).zip(around);
         Changes {
-            light: light.map(|(face, around)| LightChange { face, around, backdrop: None }),
+            light: light.map(|(face, around)| LightChange { face, around, backdrop }),
             colour: quality::colour_change(then, now),
             blood: self.blood.change(pixels, size, around.unwrap_or(0.0), dt),
             movement: self.movement,

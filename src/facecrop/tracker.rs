@@ -280,7 +280,7 @@ impl Tracker {
             return Vec::new();
         }
         let now = Backdrop::new(picture);
-        let backdrops = [before.as_ref().unwrap_or(&now), &now];
+        let backdrops = (before.as_ref(), &now);
         let faces = seen.map(|t| t.finish(step.dt, &cut, picture, backdrops)).collect();
         self.backdrop = Some(now);
         faces
