@@ -468,7 +468,22 @@ fn the_colours_of_a_face_change_as_blood_makes_them() {
     let shared = dot(4, 0).powi(2) / (dot(4, 4) * dot(0, 0));
     assert!((0.5..1.1).contains(&of_green) && shared > 0.97, "{of_green}: {shared}");
     let first = faces(&buffers[0].0)[0].changes;
-    assert_eq!((first.colour, first.blood), (None, None));
+    assert_eq!((first.colour, first.blood, first.chroma_held), (None, None, None));
+}
+
+#[test]
+fn a_codec_holds_the_chroma_and_a_cameras_noise_does_not() {
+    let held = |through: &str| {
+        let (buffers, _) = play(&format!(
+            "pulsetestsrc num-buffers=61 noise=0.7 \
+             ! video/x-raw,format=I420,width=640,height=480,framerate=30/1 {through} ! facecrop",
+        ));
+        let shares = buffers[1..].iter().map(|(b, _)| faces(b)[0].changes.chroma_held.unwrap());
+        shares.sum::<f32>() / 60.0
+    };
+    let (camera, pictures) = (held(""), held("! jpegenc quality=85 ! jpegdec"));
+    let video = held("! vp8enc deadline=1 target-bitrate=600000 ! vp8dec");
+    assert!(camera < 0.5 && pictures < 0.5 && video > 0.7, "{camera} {pictures} {video}");
 }
 
 /// A rectangle that follows a face brings other skin along. Both crops of a pair have the same one.

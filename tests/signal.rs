@@ -48,7 +48,8 @@ fn seen(ppg: f64, interval: u64) -> Seen {
     Seen { ppg: Some(ppg), interval: Some(interval), ..Seen::default() }
 }
 
-const NONE: Changes = Changes { light: None, colour: None, blood: None, movement: None };
+const NONE: Changes =
+    Changes { light: None, colour: None, blood: None, chroma_held: None, movement: None };
 
 /// What a face changes by if blood makes it.
 fn blood(change: f64) -> Changes {
@@ -246,6 +247,35 @@ fn the_colours_tell_a_pulse_that_a_lamp_hides() {
     // So near the lamp's own line nobody is shown it.
     assert_eq!((estimate.bpm(), estimate.status), (None, Status::Weak));
     assert!(estimate.reasons.contains(Reason::Light), "{estimate:?}");
+}
+
+#[test]
+fn a_highlight_that_glitters_is_no_pulse_unless_a_codec_hides_what_it_is() {
+    let (times, mut random) = light_times();
+    let noise: Vec<[f64; 4]> = times.iter().map(|_| [0; 4].map(|_| normal(&mut random))).collect();
+    // Of a line at 84 a minute each colour has its share; `held` is the share of the chroma.
+    let read = |[r, g, b]: [f64; 3], chroma_held: Option<f32>| {
+        let mut estimator = Estimator::new(Config::default());
+        for (pair, noise) in times.windows(2).zip(&noise) {
+            let at = |time: u64| (TAU * 1.4 * time as f64 / SECOND).sin();
+            let line = at(pair[1]) - at(pair[0]);
+            let of = |share: f64, noise: f64| (1e-3 * (share * line + 0.1 * noise)) as f32;
+            let (red, green, blue) = (of(r, noise[0]), of(g, noise[1]), of(b, noise[2]));
+            let colour = Some(ColourChange { red, green, blue });
+            let changes = Changes { colour, chroma_held, ..NONE };
+            let seen = seen(30.0 * line + noise[3], pair[1] - pair[0]);
+            estimator.push(pair[1], &beside(seen, changes));
+        }
+        estimator.estimate()
+    };
+    let (blood, shine) = ([0.33, 0.77, 0.53], [0.6, 0.8, 1.05]);
+    let glittering = read(shine, Some(0.3));
+    assert_eq!((glittering.bpm(), glittering.status), (None, Status::Weak));
+    assert!(glittering.reasons.contains(Reason::Light), "{glittering:?}");
+    for (colour, held) in [(blood, Some(0.3)), (shine, Some(0.8)), (shine, None)] {
+        let bpm = read(colour, held).bpm().expect("a pulse, for all that is known");
+        assert!((bpm - 84.0).abs() < 0.5, "{bpm}");
+    }
 }
 
 /// Ten seconds and a bit.

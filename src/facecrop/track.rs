@@ -381,9 +381,11 @@ impl Track {
         let [then, now] = pixels.map(|p| quality::mean_colour(p, size));
         let around = surround.change_since(&before.surround);
         let light = quality::light_change(then, now).zip(around);
+        let colour = quality::colour_change(then, now);
         Changes {
             light: light.map(|(face, around)| LightChange { face, around, backdrop }),
-            colour: quality::colour_change(then, now),
+            colour,
+            chroma_held: colour.and_then(|_| quality::chroma_held(pixels, size)),
             blood: self.blood.change(pixels, size, around.unwrap_or(0.0), dt),
             movement: self.movement,
         }

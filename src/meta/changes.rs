@@ -40,6 +40,9 @@ pub struct Changes {
     /// What of it is blood's, as the quiet places of the face show it: red changes by 0.33 of that,
     /// green by 0.77, blue by 0.53. `None` where `colour` is, and where nothing changes.
     pub blood: Option<f32>,
+    /// The share of the face, 0..1, whose chroma stands to half an 8-bit step as it was: what a codec
+    /// does not send anew it holds. `None` where `colour` is.
+    pub chroma_held: Option<f32>,
     /// `None` without a previous frame, or where the face was not followed from it.
     pub movement: Option<Movement>,
 }
@@ -57,6 +60,9 @@ impl Changes {
         if let Some(blood) = self.blood {
             write(s, [("blood", blood)]);
         }
+        if let Some(held) = self.chroma_held {
+            write(s, [("chroma-held", held)]);
+        }
         if let Some(Movement { x, y, growth }) = self.movement {
             write(s, [("move-x", x), ("move-y", y), ("growth", growth)]);
         }
@@ -67,12 +73,13 @@ impl Changes {
         let light = read(s, ["light", "light-around"]);
         let backdrop = read(s, ["light-backdrop"]).map(|[backdrop]| backdrop);
         let colour = read(s, ["red", "green", "blue"]);
-        let blood = read(s, ["blood"]);
+        let [blood, chroma_held] = ["blood", "chroma-held"].map(|name| read(s, [name]));
         let movement = read(s, ["move-x", "move-y", "growth"]);
         Changes {
             light: light.map(|[face, around]| LightChange { face, around, backdrop }),
             colour: colour.map(|[red, green, blue]| ColourChange { red, green, blue }),
             blood: blood.map(|[blood]| blood),
+            chroma_held: chroma_held.map(|[held]| held),
             movement: movement.map(|[x, y, growth]| Movement { x, y, growth }),
         }
     }

@@ -187,6 +187,7 @@ mod tests {
                 light: Some(LightChange { face: 0.0078125, around: -0.25, backdrop: Some(0.0625) }),
                 colour: Some(ColourChange { red: 0.25, green: -0.5, blue: 0.125 }),
                 blood: Some(-0.375),
+                chroma_held: Some(0.75),
                 movement: Some(Movement { x: 0.5, y: -0.125, growth: 0.0625 }),
             },
             bpm: Some(72.25),

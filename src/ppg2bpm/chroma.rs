@@ -12,6 +12,7 @@ use super::beside::Beside;
 use super::estimator::Config;
 use super::filter::{BandPass, detrend};
 use super::resample::Sample;
+use super::shine::Shine;
 use super::wave::{cancel, steps};
 use crate::meta::{Changes, ColourChange};
 use crate::pbv::Sum;
@@ -41,6 +42,30 @@ impl<T> Colours<T> {
 pub struct Chroma {
     mean: [Beside; 3],
     blood: Beside,
+    held: Held,
+}
+
+/// The share of the face whose chroma was held: the mean over a window's time, the older the less.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    sum: f64,
+    weight: f64,
+    /// Seconds.
+    last: f64,
+}
+
+impl Held {
+    /// Adds the share at a `time`; what is not known is held.
+    fn push(&mut self, time: f64, share: Option<f32>, window: f64) {
+        let left = (-(time - self.last).max(0.0) / window).exp();
+        self.sum = self.sum * left + f64::from(share.unwrap_or(1.0));
+        self.weight = self.weight * left + 1.0;
+        self.last = time;
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / self.weight
+    }
 }
 
 impl Chroma {
@@ -52,11 +77,17 @@ impl Chroma {
             colour.push(pulse, change, of);
         }
         self.blood.push(pulse, changes.blood.unwrap_or_default(), of);
+        self.held.push(pulse.time, changes.chroma_held, of.window);
     }
 
     /// The pulse waves where [`super::resample::Integral::wave`] has the network's, without what goes
-    /// with the light `around`.
-    pub fn waves(&self, around: &[Vec<f64>], filter: &BandPass, of: &Config) -> Colours<Vec<f64>> {
+    /// with the light `around`; and what of the face's mean colour may be a highlight's.
+    pub fn waves(
+        &self,
+        around: &[Vec<f64>],
+        filter: &BandPass,
+        of: &Config,
+    ) -> (Colours<Vec<f64>>, Shine) {
         let wave = |beside: &Beside| {
             let mut wave = beside.wave(of);
             detrend(&mut wave);
@@ -64,7 +95,9 @@ impl Chroma {
             wave
         };
         let quiet = Some(wave(&self.blood)).filter(|w| w.iter().any(|v| *v != 0.0));
-        Colours { mean: least_power(self.mean.each_ref().map(wave), filter), quiet }
+        let colours = self.mean.each_ref().map(wave);
+        let shine = Shine::new([&colours[1], &colours[2]], self.held.mean());
+        (Colours { mean: least_power(colours, filter), quiet }, shine)
     }
 }
 
@@ -107,7 +140,7 @@ mod tests {
             chroma.push(pulse, &Changes { colour, ..Changes::default() }, &config);
         }
         let filter = BandPass::new(40.0 / 60.0, 4.0, RATE);
-        let spectrum = slope(chroma.waves(&[], &filter, &config).mean.as_ref()?);
+        let spectrum = slope(chroma.waves(&[], &filter, &config).0.mean.as_ref()?);
         let mut band = spectrum.power()[spectrum.bins(0.7, 4.0)].to_vec();
         band.sort_by(f64::total_cmp);
         Some(spectrum.line(hz) / band[band.len() / 2])

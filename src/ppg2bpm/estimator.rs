@@ -248,7 +248,8 @@ impl Estimator {
         // A pulse has its peak in every window; the skirts of a drift have one now and then.
         let stands = peak.is_some() && !folded;
         let stood = !std::mem::replace(&mut self.without_peak, !stands);
-        let lit = light.pulses(rate, end, duration) || wave.shares(rate, &lamps);
+        let lit =
+            light.pulses(rate, end, duration) || wave.shares(rate, &lamps) || wave.shine.is(rate);
         let moved = wave.moves(rate);
         let trusted = stands && stood && !lit && !moved && !wave.is_half(rate);
         let features = self.features(&wave, &beliefs, rate, !lamps.is_empty(), trusted);

@@ -23,6 +23,7 @@ mod movement;
 mod owners;
 mod regions;
 pub mod resample;
+mod shine;
 pub mod spectrum;
 mod timeline;
 pub mod tracker;

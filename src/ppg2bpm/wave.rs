@@ -5,6 +5,7 @@ use super::circumstances::Circumstances;
 use super::estimator::Config;
 use super::filter::{BandPass, detrend};
 use super::resample::{Integral, RATE};
+use super::shine::Shine;
 use super::spectrum::Spectrum;
 
 /// Half the width in Hz (3 bpm) of the search for the spectrum's peak around the tracked rate.
@@ -46,6 +47,8 @@ pub(super) struct Wave {
     pub still: Option<Spectrum>,
     /// Of the waves in the face's colours.
     pub colours: Colours<Colour>,
+    /// What of the colours may be a highlight's.
+    pub shine: Shine,
 }
 
 /// Spectra of a wave beside the network's, made as those of the same name in [`Wave`].
@@ -85,7 +88,7 @@ impl Wave {
         let derivative = slope(&wave);
         let mut still = wave.clone();
         let still = cancel(&mut still, &path.waves(config), STILL).then(|| slope(&still));
-        let colours = chroma.waves(&around, filter, config);
+        let (colours, shine) = chroma.waves(&around, filter, config);
         let colours = colours.map(|wave| Colour::new(wave, filter));
         filter.run(&mut wave);
         Some(Wave {
@@ -95,6 +98,7 @@ impl Wave {
             lit,
             still,
             colours,
+            shine,
         })
     }
 

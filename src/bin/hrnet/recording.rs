@@ -166,10 +166,11 @@ mod tests {
         let movement = Some(Movement { x: 0.125, y: 0.0, growth: -0.5 });
         let seen = Seen { id: 1, interval: Some(500_000_000), ..Seen::default() };
         let colour = Some(ColourChange { red: 0.25, green: -1e-7, blue: 0.5 });
-        let blood = Some(-0.125);
+        let (blood, chroma_held) = (Some(-0.125), Some(0.25));
         let face = |ppg: Option<f64>| match ppg {
             Some(p) if p > 0.0 => {
-                Seen { ppg, changes: Changes { light, colour, blood, movement }, ..seen }
+                let changes = Changes { light, colour, blood, chroma_held, movement };
+                Seen { ppg, changes, ..seen }
             }
             _ => Seen { ppg, ..seen },
         };
@@ -186,10 +187,10 @@ mod tests {
                 sight(1_000_000_000, Some(face(Some(-1.0)))),
             ],
         };
-        let expected = "prediction,label,time,light,light_around,light_backdrop,red,green,blue,blood,move_x,move_y,growth\n\
-                        0.250000,3.000000,0.500000,0.500000,-0.250000,0.1250000,0.2500000,-0.0000001,0.5000000,-0.1250000,\
+        let expected = "prediction,label,time,light,light_around,light_backdrop,red,green,blue,blood,chroma_held,move_x,move_y,growth\n\
+                        0.250000,3.000000,0.500000,0.500000,-0.250000,0.1250000,0.2500000,-0.0000001,0.5000000,-0.1250000,0.2500,\
                         0.125000,0.000000,-0.500000\n\
-                        -1.000000,3.000000,1.000000,,,,,,,,,,\n";
+                        -1.000000,3.000000,1.000000,,,,,,,,,,,\n";
         assert_eq!(recording.to_csv().as_deref(), Some(expected));
         assert_eq!(Recording { sights: Vec::new(), ..recording }.to_csv(), None);
     }

@@ -23,7 +23,7 @@ pub struct Row {
 }
 
 /// The columns of what stands beside the pulse.
-pub const BESIDE: [&str; 10] = [
+pub const BESIDE: [&str; 11] = [
     "light",
     "light_around",
     "light_backdrop",
@@ -31,6 +31,7 @@ pub const BESIDE: [&str; 10] = [
     "green",
     "blue",
     "blood",
+    "chroma_held",
     "move_x",
     "move_y",
     "growth",
@@ -38,14 +39,15 @@ pub const BESIDE: [&str; 10] = [
 
 /// Their values for one frame, empty where they are not known.
 pub fn beside(seen: &Seen) -> String {
-    let Changes { light, colour, blood, movement } = seen.changes;
+    let Changes { light, colour, blood, chroma_held, movement } = seen.changes;
     let backdrop = light.and_then(|l| l.backdrop).map(|b| format!("{b:.7}")).unwrap_or_default();
     let light = light.map(|l| format!("{:.6},{:.6}", l.face, l.around));
     let colour = colour.map(|c| format!("{:.7},{:.7},{:.7}", c.red, c.green, c.blue));
     let blood = blood.map(|b| format!("{b:.7}")).unwrap_or_default();
+    let held = chroma_held.map(|h| format!("{h:.4}")).unwrap_or_default();
     let movement = movement.map(|m| format!("{:.6},{:.6},{:.6}", m.x, m.y, m.growth));
     let (colour, movement) = (colour.unwrap_or(",,".into()), movement.unwrap_or(",,".into()));
-    format!("{},{backdrop},{colour},{blood},{movement}", light.unwrap_or(",".into()))
+    format!("{},{backdrop},{colour},{blood},{held},{movement}", light.unwrap_or(",".into()))
 }
 
 /// Reads the columns `prediction`, `label` and, if there is one, `time` (seconds); without it
@@ -62,14 +64,14 @@ pub fn read(path: &Path, fps: f64) -> Result<Vec<Row>, String> {
             Some(times) => (nanoseconds(times[i]).map_err(|e| table.error(i, e))?, None),
         };
         let (prediction, label) = (table.number(i, "prediction")?, table.number(i, "label")?);
-        let [face, around, backdrop, red, green, blue, blood, x, y, growth] =
+        let [face, around, backdrop, red, green, blue, blood, held, x, y, growth] =
             BESIDE.map(|column| known(&table, i, column));
         let (light, backdrop) = (face?.zip(around?), backdrop?);
         let light = light.map(|(face, around)| LightChange { face, around, backdrop });
         let colour = red?.zip(green?).zip(blue?);
         let colour = colour.map(|((red, green), blue)| ColourChange { red, green, blue });
         let movement = x?.zip(y?).zip(growth?).map(|((x, y), growth)| Movement { x, y, growth });
-        let changes = Changes { light, colour, blood: blood?, movement };
+        let changes = Changes { light, colour, blood: blood?, chroma_held: held?, movement };
         Ok(Row { time, interval, prediction, label, changes })
     };
     (0..table.len()).map(row).collect()
