@@ -21,6 +21,11 @@ impl Sum {
     /// The one of least power of colours whose mean products are `power`, each with an independent
     /// `noise` more, so that a grey picture has one, too. `None` where there is no power.
     pub fn of_least_power(power: &[[f64; 3]; 3], noise: f64) -> Option<Sum> {
+        Sum::keeping(&BLOOD, power, noise)
+    }
+
+    /// The like in which a `change` of red, green and blue is 1, not [`BLOOD`].
+    pub fn keeping(change: &[f64; 3], power: &[[f64; 3]; 3], noise: f64) -> Option<Sum> {
         let mean = (0..3).map(|c| power[c][c]).sum::<f64>() / 3.0;
         if !mean.is_normal() {
             return None;
@@ -31,8 +36,8 @@ impl Sum {
         let columns = [cross(b, c), cross(c, a), cross(a, b)];
         let determinant = dot(a, &columns[0]);
         let weights: [f64; 3] =
-            std::array::from_fn(|i| (0..3).map(|c| BLOOD[c] * columns[c][i]).sum());
-        let size = dot(&BLOOD, &weights);
+            std::array::from_fn(|i| (0..3).map(|c| change[c] * columns[c][i]).sum());
+        let size = dot(change, &weights);
         let sum = Sum { weights: weights.map(|w| w / size), power: mean * determinant / size };
         (sum.power.is_normal() && sum.power > 0.0).then_some(sum)
     }

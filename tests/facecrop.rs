@@ -475,7 +475,7 @@ fn the_colours_of_a_face_change_as_blood_makes_them() {
 fn a_codec_holds_the_chroma_and_a_cameras_noise_does_not() {
     let held = |through: &str| {
         let (buffers, _) = play(&format!(
-            "pulsetestsrc num-buffers=61 noise=0.7 \
+            "pulsetestsrc num-buffers=61 noise=1 \
              ! video/x-raw,format=I420,width=640,height=480,framerate=30/1 {through} ! facecrop",
         ));
         let shares = buffers[1..].iter().map(|(b, _)| faces(b)[0].changes.chroma_held.unwrap());
@@ -483,7 +483,7 @@ fn a_codec_holds_the_chroma_and_a_cameras_noise_does_not() {
     };
     let (camera, pictures) = (held(""), held("! jpegenc quality=85 ! jpegdec"));
     let video = held("! vp8enc deadline=1 target-bitrate=600000 ! vp8dec");
-    assert!(camera < 0.5 && pictures < 0.5 && video > 0.7, "{camera} {pictures} {video}");
+    assert!(camera < 0.6 && pictures < 0.6 && video > 0.75, "{camera} {pictures} {video}");
 }
 
 /// A rectangle that follows a face brings other skin along. Both crops of a pair have the same one.

@@ -8,6 +8,7 @@ mod analytics;
 pub mod area;
 mod backdrop;
 mod blood;
+mod chroma;
 pub mod detector;
 mod follow;
 mod frame;

@@ -14,9 +14,6 @@ const OVEREXPOSED: f32 = 0.25;
 /// Mean distance of the greatest from the least colour, in 8-bit steps: grey pictures stay at 0 to
 /// 1, by the rounding of chroma. Skin has 20 or more in fair light.
 const GREY: f32 = 1.5 / 255.0;
-/// Half an 8-bit step, of the differences of colours. Where no codec holds the chroma its next step
-/// is two to three times as much, or as many of them as a cell has pixels, each by itself.
-const HELD: f32 = 0.5 / 255.0;
 /// Radius of the face over the side of the crop.
 pub(super) const FACE: f32 = 0.38;
 
@@ -62,18 +59,6 @@ pub fn colour_change(before: [f64; 3], now: [f64; 3]) -> Option<ColourChange> {
     Some(ColourChange { red: change(0)?, green: change(1)?, blue: change(2)? })
 }
 
-/// The share of the face whose chroma (red and blue less green) is in both crops the same. `None` of a
-/// crop without a face.
-pub fn chroma_held([before, now]: [&[f32]; 2], size: usize) -> Option<f32> {
-    let (mut n, mut held) = (0.0, 0.0);
-    for ([r, g, b], [red, green, blue]) in face(before, size).zip(face(now, size)) {
-        let (lit, moved) = (green - g, [red - r, blue - b]);
-        n += 1.0;
-        held += f32::from(moved.iter().all(|change| (change - lit).abs() < HELD));
-    }
-    (n > 0.0).then_some(held / n)
-}
-
 /// The logarithm of a ratio; `None` in the dark.
 pub(super) fn ratio(before: f64, now: f64) -> Option<f32> {
     let change = (now / before).ln();
@@ -112,23 +97,6 @@ mod tests {
         assert_eq!(flat(1.0, 0.9, 0.8), [Reason::Overexposed]);
         assert_eq!(flat(0.5, 0.503, 0.5), [Reason::Monochrome]);
         assert_eq!(reasons(&[0.5, 0.4, 0.3], 1), Reasons::NONE);
-    }
-
-    #[test]
-    fn chroma_is_held_where_light_alone_changes() {
-        let skin = |lit: f32, red: f32, rows: usize| {
-            let plane = |level: f32, more: f32| {
-                (0..36 * 36).map(move |i| level + lit + if i < 36 * rows { more } else { 0.0 })
-            };
-            plane(0.6, red).chain(plane(0.4, 0.0)).chain(plane(0.3, 0.0)).collect::<Vec<_>>()
-        };
-        let held = |rgb: &[f32]| chroma_held([&skin(0.0, 0.0, 0), rgb], 36);
-        assert_eq!(held(&skin(0.2, 0.0, 0)), Some(1.0));
-        assert_eq!(held(&skin(0.2, 0.001, 36)), Some(1.0));
-        assert_eq!(held(&skin(0.0, 0.003, 36)), Some(0.0));
-        // The upper half of the face.
-        assert_eq!(held(&skin(-0.1, 0.003, 18)), Some(0.5));
-        assert_eq!(chroma_held([&[], &[]], 0), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::area::{PixelRect, RgbRows, area_average, crop_rect};
 use super::backdrop::Backdrop;
 use super::blood::Blood;
+use super::chroma::Chroma;
 use super::follow::{Shift, Template};
 use super::quality;
 use super::steady::{FaceBox, Steady};
@@ -133,7 +134,19 @@ pub struct Track {
 /// What is kept of a frame for the next one's pair.
 struct Stored {
     pixels: Vec<f32>,
+    measured: Measured,
+}
+
+/// What is measured of a frame with the rectangle of the crop, beside the crop itself.
+struct Measured {
     surround: Surround,
+    chroma: Chroma,
+}
+
+impl Measured {
+    fn new(rect: PixelRect, picture: &impl RgbRows) -> Measured {
+        Measured { surround: Surround::new(rect, picture), chroma: Chroma::new(rect, picture) }
+    }
 }
 
 impl Track {
@@ -340,12 +353,12 @@ impl Track {
         backdrops: (Option<&Backdrop>, &Backdrop),
     ) -> Face {
         let rect = self.steady.face().rect();
-        let surround = Surround::new(self.rect, picture);
+        let measured = Measured::new(self.rect, picture);
         let previous = self.stored.take();
         let (before, now) = backdrops;
         let backdrop = before.and_then(|before| now.change_since(before, self.rect));
         let changes =
-            previous.as_ref().map(|p| self.changes(p, (&surround, backdrop), cut.size, dt));
+            previous.as_ref().map(|p| self.changes(p, (&measured, backdrop), cut.size, dt));
         let changes = changes.unwrap_or_default();
         let next = self.next_rect(dt, cut, picture);
         let mut reasons = quality::reasons(&self.pixels, cut.size);
@@ -354,13 +367,13 @@ impl Track {
         }
         let (pixels, stored) = if next == self.rect {
             let pixels = std::mem::take(&mut self.pixels);
-            (pixels.clone(), Stored { pixels, surround })
+            (pixels.clone(), Stored { pixels, measured })
         } else {
             self.rect = next;
             let stored = cut.pixels(next, picture);
             let pixels = std::mem::replace(&mut self.pixels, stored.clone());
             self.anchor(cut.size);
-            (pixels, Stored { pixels: stored, surround: Surround::new(next, picture) })
+            (pixels, Stored { pixels: stored, measured: Measured::new(next, picture) })
         };
         self.stored = Some(stored);
         let previous = previous.map(|p| p.pixels);
@@ -368,24 +381,24 @@ impl Track {
         Face { id, age, score, rect, pixels, previous, changes, reasons, detection }
     }
 
-    /// How this frame, with what is around the face and how the backdrop changed, differs from the one
+    /// How this frame, with what is measured of it and how the backdrop changed, differs from the one
     /// `before`.
     fn changes(
         &mut self,
         before: &Stored,
-        (surround, backdrop): (&Surround, Option<f32>),
+        (measured, backdrop): (&Measured, Option<f32>),
         size: usize,
         dt: f64,
     ) -> Changes {
         let pixels = [&before.pixels, &self.pixels].map(Vec::as_slice);
         let [then, now] = pixels.map(|p| quality::mean_colour(p, size));
-        let around = surround.change_since(&before.surround);
+        let around = measured.surround.change_since(&before.measured.surround);
         let light = quality::light_change(then, now).zip(around);
         let colour = quality::colour_change(then, now);
         Changes {
             light: light.map(|(face, around)| LightChange { face, around, backdrop }),
             colour,
-            chroma_held: colour.and_then(|_| quality::chroma_held(pixels, size)),
+            chroma_held: colour.and_then(|_| measured.chroma.held_since(&before.measured.chroma)),
             blood: self.blood.change(pixels, size, around.unwrap_or(0.0), dt),
             movement: self.movement,
         }

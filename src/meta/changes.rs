@@ -40,8 +40,8 @@ pub struct Changes {
     /// What of it is blood's, as the quiet places of the face show it: red changes by 0.33 of that,
     /// green by 0.77, blue by 0.53. `None` where `colour` is, and where nothing changes.
     pub blood: Option<f32>,
-    /// The share of the face, 0..1, whose chroma stands to half an 8-bit step as it was: what a codec
-    /// does not send anew it holds. `None` where `colour` is.
+    /// The share of the face's pixels, 0..1, whose chroma stands as it was, to an 8-bit step of colours'
+    /// differences: what a codec does not send anew it holds. `None` where `colour` is.
     pub chroma_held: Option<f32>,
     /// `None` without a previous frame, or where the face was not followed from it.
     pub movement: Option<Movement>,

@@ -96,7 +96,7 @@ impl Chroma {
         };
         let quiet = Some(wave(&self.blood)).filter(|w| w.iter().any(|v| *v != 0.0));
         let colours = self.mean.each_ref().map(wave);
-        let shine = Shine::new([&colours[1], &colours[2]], self.held.mean());
+        let shine = Shine::new(&colours, self.held.mean());
         (Colours { mean: least_power(colours, filter), quiet }, shine)
     }
 }
