@@ -106,6 +106,8 @@ def main():
     for least in (0.5, 0.8):
         sure = (p >= least) & trusted
         print(f"// at {least} and above: {sure.mean():.3f} of readings, {y[sure].mean():.3f} right")
+    loss = -np.log(np.clip(np.where(y > 0, p, 1 - p), 1e-6, None))
+    print(f"// logarithmic loss {np.average(loss, weights=weights):.4f}")
     terms_weights, distrusted = constants(x, trusted, y, weights)
     print(f"const WEIGHTS: [f64; {x.shape[1]}] = [{', '.join(f'{w:.4f}' for w in terms_weights)}];")
     print(f"const DISTRUSTED: f64 = {distrusted:.2f};")

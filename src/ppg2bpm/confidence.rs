@@ -67,7 +67,7 @@ impl Features {
 const UNLIKELY: f64 = -3.0;
 /// Constant, then one weight a term. Written by training/calibrate.py.
 const WEIGHTS: [f64; 4] = [3.5941, 0.0729, 0.5645, 0.4552];
-/// The share of the distrusted readings that are right, on videos. Likewise.
+/// The share of the distrusted readings that are right. Likewise.
 const DISTRUSTED: f64 = 0.25;
 
 /// What a reading has at most while a pulse is not proven: smooth noise and drifts have clean lines

@@ -19,9 +19,10 @@ use crate::wave_csv::{self, Row};
 /// face, of what is around it and of the rest of the picture, as logarithms of the ratio to the
 /// frame before, red, green and blue the like of the face's mean colour, and blood what of it the
 /// face's quiet places give to blood, chroma_held the share of the face whose chroma stands as it
-/// was; move_x, move_y and growth are how the face has moved since then. Samples are fed in their order; once the window is full there is one reading a second,
-/// scored against the rate of the label over the same window. A label of zeros means that there is
-/// no pulse: its readings are written but not scored.
+/// was; move_x, move_y and growth are how the face has moved since then. Samples are fed in their
+/// order; once the window is full there is one reading a second, scored against the rate of the
+/// label over the same window. A label of zeros means that there is no pulse: its readings are
+/// written but not scored.
 #[derive(clap::Args)]
 pub struct Args {
     /// Seconds of signal that a reading uses
